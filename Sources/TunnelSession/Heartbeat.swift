@@ -1,0 +1,75 @@
+/// Watches one link for silence and measures its round trip.
+///
+/// Any received byte is liveness. After an idle interval a PING is due; when one stays without any byte in answer
+/// for the rest of the timeout, the link is silent.
+struct Heartbeat: Sendable {
+    enum Verdict: Equatable, Sendable {
+        case fine
+        /// Two intervals without an answer: no new streams there.
+        case suspect
+        /// The whole timeout without an answer: the link is to be closed.
+        case silent
+    }
+
+    private let interval: Duration
+    private let idleInterval: Duration
+    private let timeout: Duration
+    private var lastHeard: Moment
+    private var unansweredSince: Moment?
+    private var lastPing: Moment?
+    /// The smoothed round trip (RFC 6298's weights), nil until the first PONG.
+    private(set) var roundTrip: Duration?
+
+    init(_ configuration: SessionConfiguration, now: Moment) {
+        // A timeout below four intervals would leave no time to probe; probe more often then.
+        let interval = min(configuration.heartbeatInterval, configuration.heartbeatTimeout / 4)
+        self.interval = interval
+        self.idleInterval = max(interval, configuration.idleHeartbeatInterval)
+        self.timeout = configuration.heartbeatTimeout
+        self.lastHeard = now
+    }
+
+    mutating func linkAttached(now: Moment) {
+        self.lastHeard = now
+        self.unansweredSince = nil
+        self.lastPing = nil
+    }
+
+    mutating func heard(now: Moment) {
+        self.lastHeard = now
+        self.unansweredSince = nil
+    }
+
+    /// Whether a PING should go out: at once on a new link, then whenever an interval passed since the last one
+    /// and the link was quiet, and at each interval under load, to follow the round trip.
+    func isPingDue(now: Moment, hasStreams: Bool) -> Bool { now >= self.nextPing(hasStreams: hasStreams) }
+
+    mutating func pingSent(now: Moment) {
+        self.lastPing = now
+        if self.unansweredSince == nil { self.unansweredSince = now }
+    }
+
+    mutating func pongReceived(mark: UInt64, now: Moment) {
+        let sample = Duration.nanoseconds(now.nanoseconds - Int64(bitPattern: mark))
+        guard sample >= .zero, sample < .seconds(600) else { return }
+        self.roundTrip = self.roundTrip.map { ($0 * 7 + sample) / 8 } ?? sample
+    }
+
+    func verdict(now: Moment) -> Verdict {
+        guard let since = self.unansweredSince else { return .fine }
+        if now >= since + (self.timeout - self.interval) { return .silent }
+        return now >= since + self.interval * 2 ? .suspect : .fine
+    }
+
+    /// When something here may change.
+    func deadline(hasStreams: Bool) -> Moment {
+        let next = self.nextPing(hasStreams: hasStreams)
+        guard let since = self.unansweredSince else { return next }
+        return min(next, since + (self.timeout - self.interval))
+    }
+
+    private func nextPing(hasStreams: Bool) -> Moment {
+        guard let lastPing = self.lastPing else { return self.lastHeard }
+        return lastPing + (hasStreams || self.unansweredSince != nil ? self.interval : self.idleInterval)
+    }
+}

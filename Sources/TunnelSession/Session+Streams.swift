@@ -1,0 +1,124 @@
+import NIOCore
+import TunnelWire
+
+/// What the local side does with streams.
+extension Session {
+    /// Asks the peer for a stream. Its fate arrives as an event: accepted, then opened or refused.
+    package mutating func open(_ open: Open) throws(Refusal) -> StreamID {
+        guard !self.isPeerDraining else { throw Refusal(.draining, "the other end is draining") }
+        guard self.pressure == .none else { throw Refusal(.busy, "the memory budget is nearly used up") }
+        guard self.streams.count < self.configuration.streams else {
+            throw Refusal(.busy, "the session has its \(self.configuration.streams) streams already")
+        }
+        while self.nextStream == 0 || self.streams[self.nextStream] != nil { self.nextStream &+= 2 }
+        let id = self.nextStream
+        self.nextStream &+= 2
+        self.streams[id] = StreamState(phase: .opening)
+        self.enqueueControl(open.frame(stream: id))
+        return id
+    }
+
+    /// The local side of a stream that the peer opened is connected.
+    package mutating func opened(_ id: StreamID) {
+        guard let index = self.streams.index(forKey: id), self.streams.values[index].phase == .answering else { return }
+        self.streams.values[index].phase = .open
+        self.enqueueControl(StreamFrames.empty(.opened, stream: id))
+        self.schedule(id, at: index)
+        self.markHungry(id, at: index)
+    }
+
+    /// A stream that the peer opened cannot be served.
+    package mutating func refuse(_ id: StreamID, _ refusal: Refusal) {
+        guard let stream = self.streams[id], stream.phase == .answering else { return }
+        self.forget(id)
+        self.enqueueControl(refusal.frame(stream: id))
+    }
+
+    /// Whether the session still knows the stream.
+    package func isLive(_ id: StreamID) -> Bool { self.streams[id] != nil }
+
+    /// Bytes read from the local program. A buffer that is mostly empty is copied, so that it pins nothing.
+    package mutating func send(_ id: StreamID, _ bytes: consuming ByteBuffer) {
+        guard bytes.readableBytes > 0, let index = self.streams.index(forKey: id) else { return }
+        if bytes.readableBytes * 4 < bytes.storageCapacity {
+            bytes = bytes.copied(headroom: Limits.frameHeader)
+        }
+        self.queuedFootprint += bytes.storageCapacity
+        self.streams.values[index].outbound.append(bytes)
+        self.schedule(id, at: index)
+    }
+
+    /// The local program will send no more on this stream.
+    package mutating func finish(_ id: StreamID) {
+        guard let index = self.streams.index(forKey: id), !self.streams.values[index].isLocalFinished else { return }
+        self.streams.values[index].isLocalFinished = true
+        self.schedule(id, at: index)
+    }
+
+    /// Ends the stream at once and tells the peer.
+    package mutating func reset(_ id: StreamID, _ code: ResetCode) {
+        guard let stream = self.streams[id] else { return }
+        self.forget(id)
+        // A stream whose both ends are finished is over for the peer; only bytes on their way out were left here.
+        guard !(stream.isFinSent && stream.isRemoteFinished) else { return }
+        self.enqueueControl(Reset(code).frame(stream: id))
+    }
+
+    /// The local program has taken `bytes` of what `data` events delivered.
+    package mutating func consumed(_ id: StreamID, _ bytes: Int) {
+        guard let index = self.streams.index(forKey: id) else { return }
+        let before = self.streams.values[index].incoming.outstanding
+        let isDue = self.streams.values[index].incoming.take(bytes)
+        self.outstanding -= before - self.streams.values[index].incoming.outstanding
+        if isDue, !self.streams.values[index].isCreditDue, !self.streams.values[index].isRemoteFinished {
+            self.streams.values[index].isCreditDue = true
+            self.creditDue.append(id)
+        }
+        self.forgetIfDone(id, at: index)
+    }
+
+    /// A stream whose source should be read now; it is read once, then asked for again. Nil while there is no link or
+    /// what is unacknowledged fills the replay buffer.
+    package mutating func nextHungry() -> StreamID? {
+        guard self.mayReadSources else { return nil }
+        while let id = self.hungry.popFirst() {
+            guard let index = self.streams.index(forKey: id) else { continue }
+            self.streams.values[index].isHungry = false
+            if self.streams.values[index].wantsSource { return id }
+        }
+        return nil
+    }
+
+    /// Whether more than one stream has bytes to send: reads are then kept to a quantum.
+    package var isCompeting: Bool { self.ring.count > 1 }
+
+    private var mayReadSources: Bool {
+        self.isAttached && self.replay.footprint < self.configuration.replayBuffer && self.pressure != .exhausted
+    }
+
+    // MARK: Bookkeeping
+
+    mutating func schedule(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) {
+        guard !self.streams.values[index].isScheduled, self.streams.values[index].isSendable else { return }
+        self.streams.values[index].isScheduled = true
+        self.ring.append(id)
+    }
+
+    mutating func markHungry(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) {
+        guard !self.streams.values[index].isHungry, self.streams.values[index].wantsSource else { return }
+        self.streams.values[index].isHungry = true
+        self.hungry.append(id)
+    }
+
+    mutating func forgetIfDone(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) {
+        if self.streams.values[index].isDone { self.forget(id) }
+    }
+
+    /// The stream is over: gives back all that was counted for it.
+    mutating func forget(_ id: StreamID) {
+        guard let stream = self.streams.removeValue(forKey: id) else { return }
+        self.queuedFootprint -= stream.outbound.footprint
+        self.outstanding -= stream.incoming.outstanding
+        self.windowGrowth -= stream.incoming.growth
+    }
+}

@@ -1,0 +1,56 @@
+import NIOCore
+import TunnelWire
+
+/// One stream as the session sees it.
+struct StreamState: Sendable {
+    /// How far the opening has come.
+    ///
+    /// ```
+    /// opener:    opening → accepted → open
+    /// answerer:  answering → open
+    /// ```
+    /// Every phase can also end at once, by REFUSED (before `open`) or RESET.
+    enum Phase: Sendable, Equatable {
+        /// OPEN was sent. Can transition to: accepted, open.
+        case opening
+        /// The other end has the OPEN and is working on it. Can transition to: open.
+        case accepted
+        /// ACCEPTED was sent, the local side is being dialled. Can transition to: open.
+        case answering
+        /// Data flows. Final.
+        case open
+    }
+
+    var phase: Phase
+    var outbound = OutboundQueue()
+    /// Bytes that may still be sent.
+    var sendCredit = Limits.initialCredit
+    var incoming = CreditWindow()
+    /// The local program will send no more; FIN follows the queued bytes.
+    var isLocalFinished = false
+    var isFinSent = false
+    var isRemoteFinished = false
+    /// In the scheduler's ring.
+    var isScheduled = false
+    /// In the list of streams whose source may be read.
+    var isHungry = false
+    /// In the list of streams that are owed credit.
+    var isCreditDue = false
+    /// What is left of its turns, in bytes.
+    var deficit = 0
+
+    /// Whether there is something that may be sent now.
+    var isSendable: Bool {
+        guard self.phase == .open, !self.isFinSent else { return false }
+        if self.outbound.isEmpty { return self.isLocalFinished }
+        return self.sendCredit > 0
+    }
+
+    /// Whether bytes read from the local program would have somewhere to go.
+    var wantsSource: Bool {
+        self.phase == .open && !self.isLocalFinished && self.outbound.isEmpty && self.sendCredit > 0
+    }
+
+    /// Both directions have ended and nothing of it is left here.
+    var isDone: Bool { self.isFinSent && self.isRemoteFinished && self.incoming.outstanding == 0 }
+}
