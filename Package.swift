@@ -1,0 +1,51 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+// FAULTS compiles in the hooks with which tests break things on purpose; they are chosen at run time.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .define("FAULTS", .when(configuration: .debug)),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+
+let nioCore = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let nioSSL = product("NIOSSL", "swift-nio-ssl")
+let logging = product("Logging", "swift-log")
+
+let package = Package(
+    name: "gotunnel",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .target(name: "TunnelWire", dependencies: [nioCore], swiftSettings: strict),
+        .target(
+            name: "TunnelSession", dependencies: ["TunnelWire", nioCore, product("DequeModule", "swift-collections")],
+            swiftSettings: strict),
+        .target(
+            name: "Identity",
+            dependencies: [
+                product("Crypto", "swift-crypto"), product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"),
+            ], swiftSettings: strict),
+        .target(name: "Settings", dependencies: [product("Yams", "Yams")], swiftSettings: strict),
+        .target(
+            name: "TunnelTransport",
+            dependencies: [
+                "TunnelWire", "TunnelSession", "Identity", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
+                product("CoreMetrics", "swift-metrics"),
+            ], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,124 @@
+import Identity
+import NIOCore
+import NIOSSL
+import NIOTLS
+import TunnelWire
+
+/// A link that stands: authenticated, ready to carry a session.
+package struct DialedLink {
+    let link: LinkHandler
+    let unread: ByteBuffer
+    /// The server that answered.
+    package let peer: Hello
+    package let welcome: Welcome
+    package let remoteAddress: String
+}
+
+/// Drives the dialer's handshake on one connection, then makes way for a `LinkHandler`.
+final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    struct Setup {
+        var party: LocalParty
+        var credential: DialerCredential
+        var pins: CertificatePins
+        var ticket: ResumeTicket?
+        var received: UInt64
+    }
+
+    private let setup: Setup
+    private let seen: SeenCertificate
+    private var decoder = FrameDecoder()
+    private var handshake: DialerHandshake?
+    private var completion: ((Result<DialedLink, HandshakeError>) -> Void)?
+    private var timer: Scheduled<Void>?
+
+    init(setup: Setup, seen: SeenCertificate, completion: @escaping (Result<DialedLink, HandshakeError>) -> Void) {
+        self.setup = setup
+        self.seen = seen
+        self.completion = completion
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let context = context
+        self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(HandshakeDeadline.seconds))) {
+            self.fail(context, HandshakeError(.timeout, "no answer within \(HandshakeDeadline.seconds) s"))
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted(let agreed) = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        guard agreed == TLSContext.applicationProtocol, let fingerprint = self.seen.value.fingerprint else {
+            return self.fail(context, HandshakeError(.tls, "no gotunnel server answers there"))
+        }
+        guard self.setup.pins.accept(fingerprint) else {
+            let reason = "the server's certificate (sha256:\(fingerprint)) is not among server_pins"
+            return self.fail(context, HandshakeError(.authentication, reason))
+        }
+        var rng = SystemRandomNumberGenerator()
+        let handshake = DialerHandshake(
+            party: self.setup.party, credential: self.setup.credential, certificate: fingerprint, ticket: self.setup.ticket,
+            received: self.setup.received, nonce: rng.nonce())
+        self.handshake = handshake
+        context.writeAndFlush(self.wrapOutboundOut(handshake.start()), promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard self.completion != nil else { return }
+        self.decoder.feed(self.unwrapInboundIn(data))
+        do {
+            while self.completion != nil, let frame = try self.decoder.next() {
+                switch try self.handshake?.receive(frame) {
+                case .send(let answer): context.writeAndFlush(self.wrapOutboundOut(answer), promise: nil)
+                case .done(let result): try self.finish(context, result)
+                case .wait, nil: break
+                }
+            }
+        } catch let error as HandshakeError {
+            self.fail(context, error)
+        } catch let error as WireError {
+            self.fail(context, .malformed(error))
+        } catch {
+            self.fail(context, HandshakeError(.malformed, String(describing: error)))
+        }
+    }
+
+    private func finish(_ context: ChannelHandlerContext, _ result: DialerHandshake.Result) throws {
+        self.timer?.cancel()
+        let link = LinkHandler(allocator: context.channel.allocator)
+        try context.pipeline.syncOperations.addHandler(link, position: .after(self))
+        let dialed = DialedLink(
+            link: link, unread: self.decoder.takeUnread(), peer: result.peer, welcome: result.welcome,
+            remoteAddress: context.addressText)
+        self.completion.take()?(.success(dialed))
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ error: HandshakeError) {
+        guard let completion = self.completion.take() else { return }
+        self.timer?.cancel()
+        if let farewell = error.farewell, self.handshake != nil {
+            context.writeAndFlush(self.wrapOutboundOut(farewell.frame()), promise: nil)
+        }
+        context.close(promise: nil)
+        completion(.failure(error))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let refusal = self.seen.value.refusal {
+            self.fail(context, HandshakeError(.authentication, refusal.description))
+        } else if self.handshake == nil {
+            self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake with a gotunnel server: \(error)"))
+        } else {
+            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(error)"))
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.fail(context, HandshakeError(.disconnected, "the server closed the connection during the handshake"))
+        context.fireChannelInactive()
+    }
+}

@@ -1,0 +1,109 @@
+import Identity
+import NIOCore
+import TunnelWire
+
+/// The dialer's half of a handshake, sans-IO: HELLO, PROOF, then the acceptor's PROOF and WELCOME.
+struct DialerHandshake {
+    /// What the acceptor is and which session the link now carries.
+    struct Result {
+        var peer: Hello
+        var welcome: Welcome
+    }
+
+    enum Step {
+        case wait
+        case send(ByteBuffer)
+        case done(Result)
+    }
+
+    /// ```
+    /// awaitingHello → awaitingProof → awaitingWelcome → finished
+    /// ```
+    private enum State {
+        /// Can transition to: awaitingProof.
+        case awaitingHello
+        /// Can transition to: awaitingWelcome.
+        case awaitingProof(peer: Hello, HandshakeTranscript)
+        /// Can transition to: finished.
+        case awaitingWelcome(peer: Hello)
+        case finished
+    }
+
+    private var state = State.awaitingHello
+    private let credential: DialerCredential
+    private let ticket: ResumeTicket?
+    private let certificate: CertificateFingerprint
+    private let hello: Hello
+
+    /// - Parameters:
+    ///   - certificate: of the leaf that this connection showed.
+    ///   - received: bytes of sequenced frames received in the session that `ticket` is for.
+    init(
+        party: LocalParty, credential: DialerCredential, certificate: CertificateFingerprint, ticket: ResumeTicket?,
+        received: UInt64, nonce: [UInt8]
+    ) {
+        self.credential = credential
+        self.ticket = ticket
+        self.certificate = certificate
+        let resume = ticket.map { ResumeRequest(server: $0.server, session: $0.session, received: received) }
+        self.hello = party.hello(method: credential.method, tokenID: credential.tokenID, nonce: nonce, resume: resume)
+    }
+
+    /// The first frame.
+    func start() -> ByteBuffer { self.hello.frame() }
+
+    mutating func receive(_ frame: DecodedFrame) throws(HandshakeError) -> Step {
+        switch self.state {
+        case .awaitingHello:
+            let (peer, bytes) = try frame.handshake(Hello.self)
+            return try self.answer(peer, bytes)
+        case .awaitingProof(let peer, let transcript):
+            let (proof, _) = try frame.handshake(Proof.self)
+            try self.verify(proof, transcript)
+            self.state = .awaitingWelcome(peer: peer)
+            return .wait
+        case .awaitingWelcome(let peer):
+            let (welcome, _) = try frame.handshake(Welcome.self)
+            guard welcome.resumed == (self.ticket != nil), welcome.resumed || welcome.secret.count == SessionSecret.length else {
+                throw .malformed(WireError(.malformed, "a WELCOME that does not answer the HELLO"))
+            }
+            self.state = .finished
+            return .done(Result(peer: peer, welcome: welcome))
+        case .finished:
+            throw .malformed(WireError(.unexpected, "a frame behind the handshake"))
+        }
+    }
+
+    private mutating func answer(_ peer: Hello, _ bytes: [UInt8]) throws(HandshakeError) -> Step {
+        guard peer.role == .server else { throw .forbidden("the other end is not a server") }
+        guard self.hello.commonVersion(with: peer) != nil else { throw .version(peer) }
+        if let ticket = self.ticket, ticket.server != peer.instance {
+            let reason = "another server instance answers at this address"
+            throw HandshakeError(.resume, reason, farewell: Close(.notMe, reason), heard: Close(.notMe, reason))
+        }
+        let transcript = HandshakeTranscript(
+            tokenID: self.hello.tokenID, dialerHello: self.hello.payload().readableBytesView, acceptorHello: bytes,
+            certificate: self.certificate)
+        self.state = .awaitingProof(peer: peer, transcript)
+        let link: [UInt8] =
+            switch self.credential {
+            case .token(let key): transcript.proof(for: .dialer, key: key).bytes
+            case .certificate: []
+            }
+        let session = self.ticket.map { transcript.resumeProof(for: .dialer, secret: $0.secret).bytes }
+        return .send(Proof(link: link, session: session ?? []).frame())
+    }
+
+    private func verify(_ proof: Proof, _ transcript: HandshakeTranscript) throws(HandshakeError) {
+        if case .token(let key) = self.credential {
+            guard let link = HandshakeProof(proof.link), transcript.verify(link, for: .acceptor, key: key) else {
+                throw .authentication("the server does not know the token: it may not be the one you mean")
+            }
+        }
+        if let ticket = self.ticket {
+            guard let session = HandshakeProof(proof.session),
+                transcript.verifyResume(session, for: .acceptor, secret: ticket.secret)
+            else { throw .authentication("the server does not know the secret of the session") }
+        }
+    }
+}

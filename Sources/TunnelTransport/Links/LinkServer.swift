@@ -1,0 +1,114 @@
+import Identity
+import NIOCore
+import NIOPosix
+import NIOTLS
+import Synchronization
+import TunnelWire
+
+/// What a server shows and believes; a reload puts new ones in place for the connections that come after.
+package struct LinkCredentials: Sendable {
+    package var tls: TLSContext
+    package var certificate: CertificateFingerprint
+    package var authenticator: Authenticator
+
+    package init(tls: TLSContext, certificate: CertificateFingerprint, authenticator: Authenticator) {
+        self.tls = tls
+        self.certificate = certificate
+        self.authenticator = authenticator
+    }
+}
+
+/// Accepts links and brings each, authenticated, to the host of the event loop where its client lives.
+package final class LinkServer: Sendable {
+    let gate: HandshakeGate
+    let loops: [any EventLoop]
+    private let party: LocalParty
+    private let hosts: [NIOLoopBound<any LinkHost>]
+    private let observer: any HandshakeObserver
+    private let metrics: TransportMetrics
+    private let credentials: Mutex<LinkCredentials>
+
+    /// - Parameters:
+    ///   - hosts: one for each event loop, in the order of `loops`.
+    package init(
+        party: LocalParty, credentials: LinkCredentials, gate: HandshakeGate, loops: [any EventLoop],
+        hosts: [NIOLoopBound<any LinkHost>], observer: any HandshakeObserver, metrics: TransportMetrics
+    ) {
+        self.party = party
+        self.credentials = Mutex(credentials)
+        self.gate = gate
+        self.loops = loops
+        self.hosts = hosts
+        self.observer = observer
+        self.metrics = metrics
+    }
+
+    /// New credentials for the links that come from now on.
+    package func replace(_ credentials: LinkCredentials) { self.credentials.withLock { $0 = credentials } }
+
+    /// Listens on `host:port`. Accepted connections are spread over the loops until their greeting says where they belong.
+    package func bind(host: String, port: Int, group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
+        ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.backlog, value: 4_096)
+            .linkChildOptions()
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(EntryHandler(server: self))
+                }
+            }
+            .bind(host: host, port: port)
+    }
+
+    func home(of greeting: SNIResult) -> Int {
+        guard case .hostname(let name) = greeting, let key = Placement.key(hostName: name) else { return 0 }
+        return Placement.loop(key: key, count: self.loops.count)
+    }
+
+    /// TLS and the handshake, on the loop where the client lives.
+    func addHandlers(to channel: any Channel, deadline: HandshakeDeadline, loop index: Int) throws {
+        let credentials = self.credentials.withLock { $0 }
+        let seen = SeenCertificate()
+        let setup = AcceptorSetup(
+            party: self.party, authenticator: credentials.authenticator, certificate: credentials.certificate,
+            host: self.hosts[index].value, observer: self.observer, metrics: self.metrics,
+            loop: (index, self.loops.count))
+        let operations = channel.pipeline.syncOperations
+        try operations.addHandler(credentials.tls.acceptorHandler(seen: seen))
+        try operations.addHandler(AcceptorHandler(setup: setup, seen: seen, deadline: deadline))
+    }
+
+    /// A connection that was accepted on another loop goes on here.
+    func adopt(_ socket: NIOBSDSocket.Handle, greeting: ByteBuffer, pass: HandshakePass?, loop index: Int) {
+        let loop = self.loops[index]
+        loop.execute {
+            ClientBootstrap(group: loop)
+                .linkOptions()
+                .channelOption(.autoRead, value: false)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let deadline = HandshakeDeadline(pass: pass)
+                        deadline.start(on: channel)
+                        try self.addHandlers(to: channel, deadline: deadline, loop: index)
+                    }
+                }
+                .withConnectedSocket(socket)
+                .assumeIsolated()
+                .whenComplete { result in
+                    switch result {
+                    case .failure: pass?.release()
+                    case .success(let channel):
+                        channel.pipeline.syncOperations.fireChannelRead(NIOAny(greeting))
+                        channel.pipeline.syncOperations.fireChannelReadComplete()
+                        try? channel.syncOptions?.setOption(.autoRead, value: true)
+                    }
+                }
+        }
+    }
+
+    func failed(_ error: HandshakeError, address: String) {
+        self.metrics.rejected(error.failure)
+        self.observer.handshakeFailed(error, address: address)
+    }
+}

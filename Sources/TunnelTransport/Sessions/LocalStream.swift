@@ -1,0 +1,50 @@
+import NIOCore
+import TunnelSession
+import TunnelWire
+
+/// How an attempt to open a stream ended.
+package enum OpenOutcome: Equatable, Sendable {
+    case opened
+    case refused(Refusal)
+    case reset(ResetCode)
+}
+
+/// A stream with its local connection.
+struct LocalStream {
+    /// Nil while the local side of a stream that the peer opened is being dialled.
+    var socket: StreamSocket?
+    /// Told once how the opening ended; only for streams opened here.
+    var report: ((OpenOutcome) -> Void)?
+    let destination: Destination
+    let source: String
+    let isOpenedHere: Bool
+    let since: Moment
+    var isOpen = false
+}
+
+/// A stream as status shows it.
+package struct StreamSnapshot: Sendable {
+    package var id: StreamID
+    package var destination: Destination
+    package var source: String
+    package var isOpenedHere: Bool
+    package var isOpen: Bool
+    /// How long it has lived.
+    package var age: Duration
+    /// Bytes read from the local program.
+    package var bytesFromLocal: UInt64
+    /// Bytes written to the local program.
+    package var bytesToLocal: UInt64
+}
+
+/// A session as status shows it.
+package struct SessionSnapshot: Sendable {
+    package var isAttached: Bool
+    package var isSuspect: Bool
+    package var roundTrip: Duration?
+    package var streams: Int
+    package var replayBytes: Int
+    package var heldBytes: Int
+    package var resumes: Int
+    package var replayedBytes: UInt64
+}

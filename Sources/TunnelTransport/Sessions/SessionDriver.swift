@@ -1,0 +1,414 @@
+import NIOCore
+import TunnelSession
+import TunnelWire
+
+/// What a session asks of its process.
+package protocol SessionDelegate: AnyObject {
+    /// The peer wants a stream: dial, then call `serve` or `refuse`.
+    func session(_ session: SessionDriver, asks id: StreamID, for open: Open)
+    func session(_ session: SessionDriver, received message: ControlMessage)
+    /// The link is gone; the session waits for another.
+    func session(_ session: SessionDriver, lostLink cause: LinkLoss)
+    func session(_ session: SessionDriver, ended end: SessionEnd)
+}
+
+/// What all sessions of an event loop share.
+package struct TransportEnvironment {
+    package let eventLoop: any EventLoop
+    package let pool: BufferPool
+    package let budget: MemoryBudget
+    package let metrics: TransportMetrics
+    let sizing = ReadSizing()
+
+    package init(eventLoop: any EventLoop, budget: MemoryBudget, metrics: TransportMetrics) {
+        self.eventLoop = eventLoop
+        self.pool = BufferPool()
+        self.budget = budget
+        self.metrics = metrics
+    }
+}
+
+/// Runs one `Session`: moves bytes between its link and its streams' sockets, and keeps its timers.
+///
+/// Holds no protocol decisions: it hands over what happened and does what the session says. Everything is on one event
+/// loop, so nothing here waits or hops.
+package final class SessionDriver {
+    package let environment: TransportEnvironment
+    package weak var delegate: (any SessionDelegate)?
+    private(set) var session: Session
+    private var link: LinkHandler?
+    private var locals: [StreamID: LocalStream] = [:]
+    private var dirty: [StreamSocket] = []
+    private var chargedBytes = 0
+    private var timer: Scheduled<Void>?
+    private var timerAt: Moment?
+    private var isPumping = false
+    private var isPumpPlanned = false
+    package private(set) var isEnded = false
+
+    /// Bytes put on the link before they are pushed out together.
+    private static let batch = 65_536
+    /// How often a session looks again whether memory has become free.
+    private static let pressurePoll = Duration.milliseconds(100)
+
+    package init(side: SessionSide, configuration: SessionConfiguration, environment: TransportEnvironment) {
+        self.environment = environment
+        self.session = Session(side: side, configuration: configuration, now: environment.now)
+    }
+
+    // MARK: Links
+
+    /// Bytes of sequenced frames received, for a resume.
+    package var received: UInt64 { self.session.received }
+    package var isAttached: Bool { self.session.isAttached }
+    package var resumeWindow: Duration { self.session.resumeWindow }
+
+    /// The link, if there is one, carries nothing any more. Called before counts are exchanged for a new one.
+    package func detachLink() {
+        guard let link = self.link else { return }
+        self.link = nil
+        link.abandon()
+        self.session.detach(now: self.environment.now)
+        self.planTimer()
+    }
+
+    /// A link carries the session from now on; `unread` are bytes that came behind the handshake.
+    func attach(_ link: LinkHandler, peerReceived: UInt64, unread: ByteBuffer) throws(WireError) {
+        let replayedBefore = self.session.replayedBytes
+        let resumesBefore = self.session.resumes
+        try self.session.attach(peerReceived: peerReceived, now: self.environment.now)
+        if self.session.resumes > resumesBefore {
+            self.environment.metrics.resumes.increment()
+            self.environment.metrics.resumedBytes.increment(by: Int64(self.session.replayedBytes - replayedBefore))
+        }
+        self.link = link
+        link.setOwner(self)
+        if unread.readableBytes > 0 { self.link(link, received: unread) }
+        self.linkReadCompleted(link)
+    }
+
+    /// Ends the session: every stream is reset, the peer is told if there is a link.
+    package func end(_ reason: SessionEnd) {
+        guard !self.isEnded else { return }
+        self.isEnded = true
+        self.timer?.cancel()
+        let link = self.link
+        self.link = nil
+        if let farewell = reason.farewell { link?.close(farewell) } else { link?.abandon() }
+        self.resetAllStreams()
+        self.environment.budget.adjust(by: -self.chargedBytes)
+        self.chargedBytes = 0
+        self.delegate?.session(self, ended: reason)
+    }
+
+    private func resetAllStreams() {
+        let streams = self.locals
+        self.locals = [:]
+        for id in streams.keys.sorted() {
+            guard let stream = streams[id] else { continue }
+            self.environment.metrics.reset(.sessionEnded)
+            stream.socket?.abort()
+            stream.report?(.reset(.sessionEnded))
+        }
+    }
+
+    // MARK: Control and status
+
+    package func send(_ message: ControlMessage) {
+        self.session.send(message)
+        self.planPump()
+    }
+
+    /// No new streams from the peer; it is told how long the old ones have.
+    package func drain(deadline: Duration, reason: String) {
+        self.session.drain(deadline: deadline, reason: reason)
+        self.planPump()
+    }
+
+    package var streamCount: Int { self.locals.count }
+
+    package func snapshot() -> SessionSnapshot {
+        let now = self.environment.now
+        return SessionSnapshot(
+            isAttached: self.session.isAttached, isSuspect: self.session.isSuspect(now: now), roundTrip: self.session.roundTrip,
+            streams: self.locals.count, replayBytes: self.session.replayBytes, heldBytes: self.session.heldBytes,
+            resumes: self.session.resumes, replayedBytes: self.session.replayedBytes)
+    }
+
+    package func streamSnapshots() -> [StreamSnapshot] {
+        let now = self.environment.now
+        return self.locals.keys.sorted().compactMap { id in
+            guard let stream = self.locals[id] else { return nil }
+            return StreamSnapshot(
+                id: id, destination: stream.destination, source: stream.source, isOpenedHere: stream.isOpenedHere,
+                isOpen: stream.isOpen, age: now - stream.since, bytesFromLocal: stream.socket?.bytesRead ?? 0,
+                bytesToLocal: stream.socket?.bytesWritten ?? 0)
+        }
+    }
+
+    // MARK: Streams
+
+    /// Opens a stream for a local connection. `report` is called once, possibly before this returns.
+    package func open(_ open: Open, for socket: StreamSocket, report: @escaping (OpenOutcome) -> Void) {
+        let id: StreamID
+        do throws(Refusal) {
+            guard !self.isEnded else { throw Refusal(.unreachable, "the session has ended") }
+            self.session.pressure = self.environment.budget.pressure
+            id = try self.session.open(open)
+        } catch {
+            self.environment.metrics.refused(error.code)
+            return report(.refused(error))
+        }
+        self.environment.metrics.streamsOpenedLocally.increment()
+        self.locals[id] = LocalStream(
+            socket: socket, report: report, destination: open.destination, source: open.source, isOpenedHere: true,
+            since: self.environment.now)
+        socket.attach(to: self, as: id)
+        self.planPump()
+    }
+
+    /// The local side of a stream that the peer opened is connected.
+    package func serve(_ id: StreamID, with socket: StreamSocket) {
+        guard !self.isEnded, self.session.isLive(id), self.locals[id] != nil else { return socket.abort() }
+        self.locals[id]?.socket = socket
+        self.locals[id]?.isOpen = true
+        self.session.opened(id)
+        socket.attach(to: self, as: id)
+        self.planPump()
+    }
+
+    /// A stream that the peer opened cannot be served.
+    package func refuse(_ id: StreamID, _ refusal: Refusal) {
+        guard self.locals.removeValue(forKey: id) != nil else { return }
+        self.environment.metrics.refused(refusal.code)
+        self.session.refuse(id, refusal)
+        self.planPump()
+    }
+
+    /// Ends the streams that `isAffected` picks: what they lead to is no longer allowed, or a drain is over.
+    package func resetStreams(_ code: ResetCode, where isAffected: (Destination) -> Bool = { _ in true }) {
+        for id in self.locals.keys.sorted() where self.locals[id].map({ isAffected($0.destination) }) == true {
+            guard let stream = self.locals.removeValue(forKey: id) else { continue }
+            self.environment.metrics.reset(code)
+            self.session.reset(id, code)
+            stream.socket?.abort()
+            stream.report?(.reset(code))
+        }
+        self.planPump()
+    }
+}
+
+// MARK: - What the link says
+
+extension SessionDriver: LinkOwner {
+    func link(_ link: LinkHandler, received bytes: ByteBuffer) {
+        guard self.link === link else { return }
+        let now = self.environment.now
+        self.environment.metrics.bytesIn.increment(by: Int64(bytes.readableBytes))
+        self.session.pressure = self.environment.budget.pressure
+        self.session.feed(bytes, now: now)
+        do {
+            while !self.isEnded, let event = try self.session.nextEvent(now: now) { self.handle(event) }
+        } catch {
+            self.environment.metrics.violation(error.kind)
+            self.end(.violation(error))
+        }
+    }
+
+    func linkReadCompleted(_ link: LinkHandler) {
+        guard self.link === link, !self.isEnded else { return }
+        self.flushSockets()
+        self.pump()
+    }
+
+    func linkBecameWritable(_ link: LinkHandler) {
+        if self.link === link { self.pump() }
+    }
+
+    func linkClosed(_ link: LinkHandler, cause: LinkLoss) {
+        guard self.link === link, !self.isEnded else { return }
+        self.link = nil
+        self.environment.metrics.linksLost.increment()
+        if case .closedByPeer(let close) = cause, !close.code.keepsSession { return self.end(.closedByPeer(close)) }
+        self.session.detach(now: self.environment.now)
+        self.planTimer()
+        self.delegate?.session(self, lostLink: cause)
+    }
+
+    private func handle(_ event: SessionEvent) {
+        switch event {
+        case .data(let id, let bytes): self.deliver(bytes, to: id)
+        case .open(let id, let open): self.streamWanted(id, open)
+        case .accepted: break
+        case .opened(let id): self.streamOpened(id)
+        case .refused(let id, let refusal): self.streamRefused(id, refusal)
+        case .finished(let id): self.locals[id]?.socket?.finishOutputAfterFlush()
+        case .reset(let id, let code): self.streamReset(id, code)
+        case .control(let message): self.delegate?.session(self, received: message)
+        case .closed(let close): self.link?.close(nil, cause: .closedByPeer(close))
+        }
+    }
+
+    private func deliver(_ bytes: ByteBuffer, to id: StreamID) {
+        guard let socket = self.locals[id]?.socket else { return }
+        socket.deliver(bytes)
+        if !socket.isDirty {
+            socket.isDirty = true
+            self.dirty.append(socket)
+        }
+    }
+
+    private func streamWanted(_ id: StreamID, _ open: Open) {
+        self.environment.metrics.streamsOpenedByPeer.increment()
+        self.locals[id] = LocalStream(
+            destination: open.destination, source: open.source, isOpenedHere: false, since: self.environment.now)
+        guard let delegate = self.delegate else {
+            return self.refuse(id, Refusal(.unreachable, "nobody serves this session"))
+        }
+        delegate.session(self, asks: id, for: open)
+    }
+
+    private func streamOpened(_ id: StreamID) {
+        guard let index = self.locals.index(forKey: id) else { return }
+        self.environment.metrics.openSeconds.record((self.environment.now - self.locals.values[index].since).inSeconds)
+        self.locals.values[index].isOpen = true
+        let report = self.locals.values[index].report.take()
+        report?(.opened)
+    }
+
+    private func streamRefused(_ id: StreamID, _ refusal: Refusal) {
+        guard let stream = self.locals.removeValue(forKey: id) else { return }
+        self.environment.metrics.refused(refusal.code)
+        stream.socket?.abort()
+        stream.report?(.refused(refusal))
+    }
+
+    private func streamReset(_ id: StreamID, _ code: ResetCode) {
+        guard let stream = self.locals.removeValue(forKey: id) else { return }
+        self.environment.metrics.reset(code)
+        stream.socket?.abort()
+        stream.report?(.reset(code))
+    }
+
+    private func flushSockets() {
+        // Flushing may close a socket and come back here; it never adds to the list.
+        var sockets: [StreamSocket] = []
+        swap(&sockets, &self.dirty)
+        for socket in sockets { socket.flush() }
+        sockets.removeAll(keepingCapacity: true)
+        if self.dirty.isEmpty { swap(&sockets, &self.dirty) }
+    }
+}
+
+// MARK: - What the sockets say
+
+extension SessionDriver: StreamSocketOwner {
+    func socket(_ id: StreamID, read bytes: consuming ByteBuffer) {
+        self.session.send(id, bytes)
+        self.planPump()
+    }
+
+    func socketFinished(_ id: StreamID) {
+        self.session.finish(id)
+        self.planPump()
+    }
+
+    func socket(_ id: StreamID, consumed bytes: Int) {
+        self.session.consumed(id, bytes)
+        self.planPump()
+    }
+
+    func socketClosed(_ id: StreamID, isClean: Bool) {
+        guard let stream = self.locals.removeValue(forKey: id) else { return }
+        // After a clean end the session may still have bytes of it to send, and sends them.
+        if !isClean, self.session.isLive(id) {
+            self.environment.metrics.reset(.connectionReset)
+            self.session.reset(id, .connectionReset)
+        }
+        stream.report?(.reset(.connectionReset))
+        self.planPump()
+    }
+}
+
+// MARK: - Pumping and timers
+
+extension SessionDriver {
+    /// Pumps once all events of this turn of the loop are in, so that what belongs together travels together.
+    private func planPump() {
+        guard !self.isPumpPlanned, !self.isPumping, !self.isEnded else { return }
+        self.isPumpPlanned = true
+        self.environment.eventLoop.assumeIsolated().execute {
+            self.isPumpPlanned = false
+            self.pump()
+        }
+    }
+
+    /// Writes what the session has for the link, and has the sources read that have room again.
+    private func pump() {
+        guard !self.isPumping, !self.isEnded else { return }
+        self.isPumping = true
+        self.session.pressure = self.environment.budget.pressure
+        let now = self.environment.now
+        if let link = self.link {
+            while link.isWritable, self.writeBatch(to: link, now: now) {}
+        }
+        self.environment.sizing.isCompeting = self.session.isCompeting
+        while let id = self.session.nextHungry() { self.locals[id]?.socket?.readMore() }
+        self.isPumping = false
+        self.settle()
+    }
+
+    /// True when something was written.
+    private func writeBatch(to link: LinkHandler, now: Moment) -> Bool {
+        var written = 0
+        while written < Self.batch, let frame = self.session.nextWrite(now: now) {
+            written += frame.readableBytes
+            link.write(frame)
+        }
+        guard written > 0 else { return false }
+        self.environment.metrics.bytesOut.increment(by: Int64(written))
+        link.flush()
+        return true
+    }
+
+    /// Brings budget, pool and timer up to date.
+    private func settle() {
+        guard !self.isEnded else { return }
+        let held = self.session.heldBytes
+        self.environment.budget.adjust(by: held - self.chargedBytes)
+        self.chargedBytes = held
+        while let buffer = self.session.released.popLast() { self.environment.pool.give(buffer) }
+        self.planTimer()
+    }
+
+    private func planTimer() {
+        guard !self.isEnded, var wanted = self.session.nextTimer else { return }
+        if self.session.pressure == .exhausted { wanted = min(wanted, self.environment.now + Self.pressurePoll) }
+        if let timerAt = self.timerAt, timerAt <= wanted { return }
+        self.timer?.cancel()
+        self.timerAt = wanted
+        let delay = max(0, wanted.nanoseconds - self.environment.now.nanoseconds)
+        self.timer = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { self.timerFired() }
+    }
+
+    private func timerFired() {
+        self.timerAt = nil
+        guard !self.isEnded else { return }
+        switch self.session.onTimer(now: self.environment.now) {
+        case .linkSilent:
+            // The connection may take long to close; the session does not wait for it.
+            guard let link = self.link else { return }
+            link.abandon()
+            self.linkClosed(link, cause: .silent)
+        case .resumeExpired:
+            self.end(.resumeExpired)
+        case nil:
+            self.pump()
+        }
+    }
+}
+
+extension TransportEnvironment {
+    /// The monotonic clock of the event loops.
+    package var now: Moment { Moment(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+}

@@ -1,0 +1,64 @@
+import CoreMetrics
+import TunnelSession
+import TunnelWire
+
+/// The counters that links, sessions and streams feed. Made once, after the metrics backend is in place.
+package struct TransportMetrics: Sendable {
+    let bytesIn = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "received")])
+    let bytesOut = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "sent")])
+    let streamsOpenedLocally = Counter(label: "gotunnel_streams_opened_total", dimensions: [("opener", "local")])
+    let streamsOpenedByPeer = Counter(label: "gotunnel_streams_opened_total", dimensions: [("opener", "peer")])
+    let openSeconds = Recorder(label: "gotunnel_stream_open_seconds", aggregate: true)
+    let roundTripSeconds = Recorder(label: "gotunnel_heartbeat_rtt_seconds", aggregate: true)
+    let resumes = Counter(label: "gotunnel_session_resumes_total")
+    let resumedBytes = Counter(label: "gotunnel_resumed_bytes_total")
+    let linksLost = Counter(label: "gotunnel_links_lost_total")
+    let handshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "accepted")])
+    private let resets: [ResetCode: Counter]
+    private let refusals: [RefusalCode: Counter]
+    private let violations: [WireError.Kind: Counter]
+    private let rejected: [HandshakeFailure: Counter]
+
+    package init() {
+        self.resets = Self.counters("gotunnel_streams_reset_total", "reason") { (code: ResetCode) in code.label }
+        self.refusals = Self.counters("gotunnel_stream_refusals_total", "code") { (code: RefusalCode) in code.label }
+        self.violations = Self.counters("gotunnel_protocol_violations_total", "kind") { (kind: WireError.Kind) in kind.rawValue }
+        self.rejected = Self.counters("gotunnel_handshake_failures_total", "reason") { (kind: HandshakeFailure) in kind.rawValue }
+    }
+
+    func reset(_ code: ResetCode) { self.resets[code]?.increment() }
+    func refused(_ code: RefusalCode) { self.refusals[code]?.increment() }
+    func violation(_ kind: WireError.Kind) { self.violations[kind]?.increment() }
+    package func rejected(_ failure: HandshakeFailure) { self.rejected[failure]?.increment() }
+
+    private static func counters<Key: CaseIterable & Hashable>(
+        _ name: String, _ label: String, value: (Key) -> String
+    ) -> [Key: Counter] {
+        var counters: [Key: Counter] = [:]
+        for key in Key.allCases { counters[key] = Counter(label: name, dimensions: [(label, value(key))]) }
+        return counters
+    }
+}
+
+/// Why a handshake came to nothing; one series each.
+package enum HandshakeFailure: String, Sendable, CaseIterable {
+    /// Not TLS 1.3 with our ALPN: a scanner, a plain TCP or HTTP client.
+    case tls
+    /// Not our frames, or fields that cannot be.
+    case malformed
+    /// The five seconds were over.
+    case timeout
+    /// The connection ended before the handshake did.
+    case disconnected
+    /// A wrong, unknown or missing secret.
+    case authentication
+    /// A name that this secret may not use.
+    case forbidden
+    case version
+    /// The session to resume is not here.
+    case resume
+    /// As many clients as are allowed.
+    case busy
+    /// More handshakes at a time than are allowed.
+    case overload
+}

@@ -1,0 +1,197 @@
+import NIOCore
+import NIOPosix
+import TunnelSession
+import TunnelWire
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Where a stream's socket reports to.
+protocol StreamSocketOwner: AnyObject {
+    func socket(_ id: StreamID, read bytes: consuming ByteBuffer)
+    func socketFinished(_ id: StreamID)
+    func socket(_ id: StreamID, consumed bytes: Int)
+    /// The connection is gone. `isClean`: it sent its end and was given all that was meant for it.
+    func socketClosed(_ id: StreamID, isClean: Bool)
+}
+
+/// The local connection of one stream: the only handler of its channel.
+///
+/// It reads only when told to, passes on what arrives, and reports how much of what it was given the kernel has
+/// taken. Bound to the session's event loop.
+package final class StreamSocket: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    private var owner: (any StreamSocketOwner)?
+    private var id: StreamID = 0
+    private var context: ChannelHandlerContext?
+    private var arrived: ByteBuffer?
+    /// Bytes written to the channel whose way into the kernel has not been reported yet.
+    private var unreported = 0
+    /// While the kernel does not take everything at once, each write carries a promise.
+    private var isBacklogged = false
+    private var finishWhenDrained = false
+    private var isOutputClosed = false
+    private var sawEnd = false
+    var isDirty = false
+
+    /// Bytes from and to the local program, for status.
+    private(set) var bytesRead: UInt64 = 0
+    private(set) var bytesWritten: UInt64 = 0
+
+    private var onActive: ((StreamSocket) -> Void)?
+
+    /// - Parameter onActive: called once when the connection stands.
+    package init(onActive: ((StreamSocket) -> Void)? = nil) { self.onActive = onActive }
+
+    /// Connects the socket to its stream. What happened to the connection before is reported now.
+    func attach(to owner: any StreamSocketOwner, as id: StreamID) {
+        self.owner = owner
+        self.id = id
+        guard self.context != nil else { return owner.socketClosed(id, isClean: false) }
+        self.passOn()
+        if self.sawEnd { owner.socketFinished(id) }
+    }
+
+    // MARK: Orders from the session
+
+    func readMore() { self.context?.read() }
+
+    /// Writes without flushing.
+    func deliver(_ bytes: ByteBuffer) {
+        guard let context = self.context, !self.isOutputClosed else { return }
+        let count = bytes.readableBytes
+        self.bytesWritten += UInt64(count)
+        self.unreported += count
+        guard self.isBacklogged else {
+            context.write(self.wrapOutboundOut(bytes), promise: nil)
+            return
+        }
+        context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(count, context))
+    }
+
+    /// Pushes what was delivered into the kernel and reports what it took.
+    func flush() {
+        self.isDirty = false
+        guard let context = self.context else { return }
+        context.flush()
+        guard !self.isBacklogged, self.unreported > 0, self.context != nil else { return }
+        let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let taken = self.unreported - min(buffered, self.unreported)
+        self.unreported -= taken
+        if self.unreported > 0 {
+            // The rest is reported when an empty write behind it completes.
+            self.isBacklogged = true
+            let promise = self.reportingPromise(self.unreported, context)
+            context.writeAndFlush(self.wrapOutboundOut(ByteBuffer()), promise: promise)
+        }
+        if taken > 0 { self.owner?.socket(self.id, consumed: taken) }
+        self.finishIfDrained()
+    }
+
+    /// The peer sends no more: FIN to the local program once it has everything.
+    func finishOutput() {
+        guard self.unreported == 0 else {
+            self.finishWhenDrained = true
+            return
+        }
+        self.isOutputClosed = true
+        // Closing the output of a channel whose input has ended closes all of it, pending writes included, which is why
+        // this waits until there are none.
+        self.context?.close(mode: .output, promise: nil)
+    }
+
+    /// RST to the local program.
+    func abort() {
+        self.owner = nil
+        guard let context = self.context else { return }
+        self.context = nil
+        if let options = context.channel as? any SocketOptionProvider {
+            _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+        }
+        context.close(promise: nil)
+    }
+
+    /// The peer sends no more, but what it sent last is not flushed yet: closes the output at the next flush.
+    func finishOutputAfterFlush() {
+        guard self.isDirty else { return self.finishOutput() }
+        self.finishWhenDrained = true
+    }
+
+    private func reportingPromise(_ count: Int, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess { self.reported(count) }
+        return promise
+    }
+
+    private func reported(_ count: Int) {
+        self.unreported -= count
+        if self.unreported == 0 { self.isBacklogged = false }
+        self.owner?.socket(self.id, consumed: count)
+        self.finishIfDrained()
+    }
+
+    private func finishIfDrained() {
+        guard self.unreported == 0, self.finishWhenDrained else { return }
+        self.finishWhenDrained = false
+        self.finishOutput()
+    }
+
+    // MARK: What the connection does
+
+    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        self.onActive.take()?(self)
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = self.unwrapInboundIn(data)
+        self.bytesRead += UInt64(bytes.readableBytes)
+        if self.arrived == nil {
+            self.arrived = bytes
+        } else {
+            self.arrived?.writeBuffer(&bytes)
+        }
+    }
+
+    /// NIO holds a reference to the buffer until now; passed on earlier, the header could not be written in place.
+    package func channelReadComplete(context: ChannelHandlerContext) { self.passOn() }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .inputClosed = event as? ChannelEvent else { return }
+        self.passOn()
+        self.sawEnd = true
+        self.owner?.socketFinished(self.id)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Whatever it is, it ends in channelInactive; there it counts as a reset unless both directions were finished.
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        self.context = nil
+        let owner = self.owner
+        self.owner = nil
+        owner?.socketClosed(self.id, isClean: self.sawEnd && self.isOutputClosed)
+    }
+
+    private func passOn() {
+        guard self.owner != nil, let bytes = self.arrived.take() else { return }
+        self.owner?.socket(self.id, read: bytes)
+    }
+}
+
+extension Optional {
+    /// The value, leaving nil, so that there is never a second owner.
+    mutating func take() -> Wrapped? {
+        let value = consume self
+        self = nil
+        return value
+    }
+}

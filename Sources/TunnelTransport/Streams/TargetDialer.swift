@@ -1,0 +1,44 @@
+import NIOCore
+import NIOPosix
+import TunnelWire
+
+/// Connects to what a stream leads to: a service's target, an exposure's target.
+package enum TargetDialer {
+    /// Dials `host:port` on the environment's event loop, where this must be called. `completion` is called once.
+    package static func dial(
+        host: String, port: Int, timeout: Duration, environment: TransportEnvironment,
+        completion: @escaping (Result<StreamSocket, Refusal>) -> Void
+    ) {
+        let socket = StreamSocket()
+        let handler = NIOLoopBound(socket, eventLoop: environment.eventLoop)
+        let allocator = StreamReadAllocator(pool: environment.pool, sizing: environment.sizing)
+        let bootstrap = ClientBootstrap(group: environment.eventLoop)
+            .connectTimeout(.nanoseconds(timeout.wholeNanoseconds))
+            .channelOption(.socketOption(.so_rcvbuf), value: StreamOptions.receiveBuffer)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: StreamOptions.waterMark)
+            .channelOption(.recvAllocator, value: allocator)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
+            }
+        let connected: EventLoopFuture<any Channel> =
+            if let address = try? SocketAddress(ipAddress: host, port: port) {
+                bootstrap.connect(to: address)
+            } else {
+                bootstrap.connect(host: host, port: port)
+            }
+        connected.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success: completion(.success(socket))
+            case .failure(let error):
+                let failure = ConnectFailure(error)
+                completion(.failure(Refusal(failure.code, "\(host):\(port): \(failure.reason)")))
+            }
+        }
+    }
+}
