@@ -11,6 +11,7 @@ func product(_ name: String, _ package: String) -> Target.Dependency { .product(
 let nioCore = product("NIOCore", "swift-nio")
 let nioPosix = product("NIOPosix", "swift-nio")
 let nioSSL = product("NIOSSL", "swift-nio-ssl")
+let argumentParser = product("ArgumentParser", "swift-argument-parser")
 let logging = product("Logging", "swift-log")
 
 let package = Package(
@@ -46,6 +47,43 @@ let package = Package(
             dependencies: [
                 "TunnelWire", "TunnelSession", "Identity", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
                 product("CoreMetrics", "swift-metrics"),
+                product("DequeModule", "swift-collections"),
             ], swiftSettings: strict),
+        .target(
+            name: "Admin",
+            dependencies: [
+                nioCore, nioPosix, logging, product("CoreMetrics", "swift-metrics"), product("Hummingbird", "hummingbird"),
+                product("HummingbirdCore", "hummingbird"), product("AsyncHTTPClient", "async-http-client"),
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .systemLibrary(name: "CMalloc"),
+        .target(
+            name: "Daemon",
+            dependencies: [
+                "Admin", "CMalloc", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", logging,
+                product("Metrics", "swift-metrics"), product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .target(
+            name: "TunnelServer",
+            dependencies: [
+                "Admin", "Daemon", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore, nioPosix,
+                nioSSL, logging, product("AsyncHTTPClient", "async-http-client"),
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .target(
+            name: "TunnelClient",
+            dependencies: [
+                "Admin", "Daemon", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore, nioPosix,
+                logging, product("ServiceLifecycle", "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "gotunnel-server", dependencies: ["Admin", "Daemon", "Settings", "TunnelServer", argumentParser],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "gotunnel-client", dependencies: ["Admin", "Daemon", "Settings", "TunnelClient", argumentParser],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "gotunnelctl", dependencies: ["Admin", "Identity", "Settings", argumentParser], swiftSettings: strict),
     ]
 )

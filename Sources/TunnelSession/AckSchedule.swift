@@ -25,8 +25,13 @@ struct AckSchedule: Sendable {
         return received - self.lastSent >= self.bytes || now >= since + self.delay
     }
 
-    /// When an ACK becomes due if nothing more arrives.
-    var deadline: Moment? { self.since.map { $0 + self.delay } }
+    /// When an ACK becomes due if nothing more arrives; nil also while one waits for the link to take bytes.
+    var deadline: Moment? { self.isForced ? nil : self.since.map { $0 + self.delay } }
+
+    /// An ACK that is due now goes out at the next opportunity, and no timer needs to ask for it again.
+    mutating func timePassed(_ received: UInt64, now: Moment) {
+        if self.isDue(received, now: now) { self.isForced = true }
+    }
 
     mutating func sent(_ received: UInt64) {
         self.lastSent = received
@@ -36,7 +41,4 @@ struct AckSchedule: Sendable {
 
     /// The counts were exchanged in a handshake, which is an acknowledgement too.
     mutating func linkAttached(_ received: UInt64) { self.sent(received) }
-
-    /// The next opportunity is taken, whatever the count.
-    mutating func force() { self.isForced = true }
 }

@@ -17,6 +17,8 @@ struct Heartbeat: Sendable {
     private var lastHeard: Moment
     private var unansweredSince: Moment?
     private var lastPing: Moment?
+    /// A PING became due and waits for the link to take bytes.
+    private var isPingOwed = false
     /// The smoothed round trip (RFC 6298's weights), nil until the first PONG.
     private(set) var roundTrip: Duration?
 
@@ -33,6 +35,7 @@ struct Heartbeat: Sendable {
         self.lastHeard = now
         self.unansweredSince = nil
         self.lastPing = nil
+        self.isPingOwed = false
     }
 
     mutating func heard(now: Moment) {
@@ -42,10 +45,19 @@ struct Heartbeat: Sendable {
 
     /// Whether a PING should go out: at once on a new link, then whenever an interval passed since the last one
     /// and the link was quiet, and at each interval under load, to follow the round trip.
-    func isPingDue(now: Moment, hasStreams: Bool) -> Bool { now >= self.nextPing(hasStreams: hasStreams) }
+    func isPingDue(now: Moment, hasStreams: Bool) -> Bool { self.isPingOwed || now >= self.nextPing(hasStreams: hasStreams) }
+
+    /// A PING that is due counts from now on even if the link takes no bytes: one that is full because nobody reads
+    /// at its other end is as silent as one that answers nothing.
+    mutating func timePassed(now: Moment, hasStreams: Bool) {
+        guard now >= self.nextPing(hasStreams: hasStreams) else { return }
+        self.pingSent(now: now)
+        self.isPingOwed = true
+    }
 
     mutating func pingSent(now: Moment) {
         self.lastPing = now
+        self.isPingOwed = false
         if self.unansweredSince == nil { self.unansweredSince = now }
     }
 

@@ -15,6 +15,10 @@ struct OutboundQueue: Sendable {
 
     var isEmpty: Bool { self.bytes == 0 }
 
+    /// With its header, what a buffer of 64 KiB holds: allocations are rounded up to powers of two, and one byte more
+    /// would take twice as much.
+    private static let largestPayload = Limits.framePayload - Limits.frameHeader
+
     mutating func append(_ buffer: consuming ByteBuffer) {
         self.bytes += buffer.readableBytes
         self.footprint += buffer.storageCapacity
@@ -31,7 +35,7 @@ struct OutboundQueue: Sendable {
     /// into a buffer of its own, because one small TLS record for a header costs more than the copy.
     mutating func nextFrame(stream: StreamID, limit: Int) -> ByteBuffer? {
         guard var buffer = self.front.take() else { return nil }
-        let length = min(limit, buffer.readableBytes, Limits.framePayload)
+        let length = min(limit, buffer.readableBytes, Self.largestPayload)
         self.bytes -= length
         let header = FrameHeader(stream: stream, type: .data, length: length).packed
         guard length == buffer.readableBytes else {

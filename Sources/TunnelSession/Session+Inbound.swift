@@ -55,7 +55,7 @@ extension Session {
     private mutating func onControl(_ type: FrameType, _ payload: ByteBuffer) throws(WireError) -> SessionEvent? {
         guard let message = try ControlMessage(type, payload: payload) else { return nil }
         switch message {
-        case .goAway: self.isPeerDraining = true
+        case .goAway(let goAway): self.isPeerDraining = !goAway.isCalledOff
         case .resumeWindow(let window): self.announcedWindow = min(.milliseconds(Int64(window.milliseconds)), .seconds(3600))
         default: break
         }
@@ -122,6 +122,7 @@ extension Session {
         self.streams.values[index].phase = .open
         self.schedule(id, at: index)
         self.markHungry(id, at: index)
+        self.finishIfDrained(id, at: index)
         return .opened(id)
     }
 

@@ -65,7 +65,6 @@ extension Session {
             guard let index = self.streams.index(forKey: id) else { continue }
             self.streams.values[index].isScheduled = false
             guard self.streams.values[index].isSendable else { continue }
-            if self.streams.values[index].outbound.isEmpty { return self.finFrame(id, at: index) }
             guard let frame = self.dataFrame(id, at: index) else { continue }
             return self.sequence(frame, isControl: false)
         }
@@ -86,6 +85,7 @@ extension Session {
         self.streams.values[index].sendCredit -= length
         self.keepTurn(id, at: index, isAlone: isAlone, spent: length)
         self.markHungry(id, at: index)
+        self.finishIfDrained(id, at: index)
         return frame
     }
 
@@ -99,7 +99,7 @@ extension Session {
         }
         let deficit = isAlone ? 0 : max(0, self.streams.values[index].deficit - spent)
         self.streams.values[index].isScheduled = true
-        if deficit >= self.configuration.quantum / 4 {
+        if deficit >= max(1, self.configuration.quantum / 4) {
             // The next visit adds a quantum; take it off here, so that a turn is one quantum in all.
             self.streams.values[index].deficit = deficit - self.configuration.quantum
             self.ring.prepend(id)
@@ -107,11 +107,5 @@ extension Session {
             self.streams.values[index].deficit = deficit
             self.ring.append(id)
         }
-    }
-
-    private mutating func finFrame(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) -> ByteBuffer {
-        self.streams.values[index].isFinSent = true
-        self.forgetIfDone(id, at: index)
-        return self.sequence(StreamFrames.empty(.fin, stream: id), isControl: true)
     }
 }

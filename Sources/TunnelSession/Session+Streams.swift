@@ -10,6 +10,10 @@ extension Session {
         guard self.streams.count < self.configuration.streams else {
             throw Refusal(.busy, "the session has its \(self.configuration.streams) streams already")
         }
+        guard self.controlBytes <= self.configuration.controlBytes / 2 else {
+            // While a link is away, programs may try again and again; that alone must not end the session.
+            throw Refusal(.busy, "too many requests wait for the other end")
+        }
         while self.nextStream == 0 || self.streams[self.nextStream] != nil { self.nextStream &+= 2 }
         let id = self.nextStream
         self.nextStream &+= 2
@@ -25,6 +29,7 @@ extension Session {
         self.enqueueControl(StreamFrames.empty(.opened, stream: id))
         self.schedule(id, at: index)
         self.markHungry(id, at: index)
+        self.finishIfDrained(id, at: index)
     }
 
     /// A stream that the peer opened cannot be served.
@@ -37,9 +42,11 @@ extension Session {
     /// Whether the session still knows the stream.
     package func isLive(_ id: StreamID) -> Bool { self.streams[id] != nil }
 
-    /// Bytes read from the local program. A buffer that is mostly empty is copied, so that it pins nothing.
+    /// Bytes read from the local program, before its `finish`. A buffer that is mostly empty is copied, so that it pins
+    /// nothing.
     package mutating func send(_ id: StreamID, _ bytes: consuming ByteBuffer) {
         guard bytes.readableBytes > 0, let index = self.streams.index(forKey: id) else { return }
+        guard !self.streams.values[index].isLocalFinished else { return }
         if bytes.readableBytes * 4 < bytes.storageCapacity {
             bytes = bytes.copied(headroom: Limits.frameHeader)
         }
@@ -52,7 +59,7 @@ extension Session {
     package mutating func finish(_ id: StreamID) {
         guard let index = self.streams.index(forKey: id), !self.streams.values[index].isLocalFinished else { return }
         self.streams.values[index].isLocalFinished = true
-        self.schedule(id, at: index)
+        self.finishIfDrained(id, at: index)
     }
 
     /// Ends the stream at once and tells the peer.
@@ -108,6 +115,15 @@ extension Session {
         guard !self.streams.values[index].isHungry, self.streams.values[index].wantsSource else { return }
         self.streams.values[index].isHungry = true
         self.hungry.append(id)
+    }
+
+    /// Queues the FIN behind the last byte. It goes with the control frames, because it may not wait for the replay
+    /// buffer to become free. The stream may be forgotten, so `index` is not valid any more.
+    mutating func finishIfDrained(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) {
+        guard self.streams.values[index].isFinReady else { return }
+        self.streams.values[index].isFinSent = true
+        self.enqueueControl(StreamFrames.empty(.fin, stream: id))
+        self.forgetIfDone(id, at: index)
     }
 
     mutating func forgetIfDone(_ id: StreamID, at index: Dictionary<StreamID, StreamState>.Index) {

@@ -61,8 +61,13 @@ package struct Session: Sendable {
     /// Bytes of sequenced frames received: what a resume tells the peer.
     package var received: UInt64 { self.decoder.received }
 
-    /// Memory held for this session in bytes: unacknowledged frames, queued data, data not yet taken.
-    package var heldBytes: Int { self.replay.footprint + self.queuedFootprint + self.outstanding + self.decoder.heldBytes }
+    /// Bytes of sequenced frames sent, repeats not counted.
+    package var sent: UInt64 { self.replay.sent }
+
+    /// Memory held for this session in bytes: unacknowledged frames, queued frames and data, data not yet taken.
+    package var heldBytes: Int {
+        self.replay.footprint + self.controlQueued + self.queuedFootprint + self.outstanding + self.decoder.heldBytes
+    }
 
     /// Memory pinned by frames that the peer has not acknowledged, in bytes.
     package var replayBytes: Int { self.replay.footprint }
@@ -106,7 +111,7 @@ package struct Session: Sendable {
 
     // MARK: Time
 
-    /// When `onTimer` should be called next.
+    /// When `onTimer` should be called next. After it was called this lies in the future, unless it said that something is over.
     package var nextTimer: Moment? {
         if let detachedAt = self.detachedAt { return detachedAt + self.resumeWindow }
         guard self.isAttached else { return nil }
@@ -119,7 +124,10 @@ package struct Session: Sendable {
         if let detachedAt = self.detachedAt {
             return now >= detachedAt + self.resumeWindow ? .resumeExpired : nil
         }
-        return self.isAttached && self.heartbeat.verdict(now: now) == .silent ? .linkSilent : nil
+        guard self.isAttached else { return nil }
+        self.acks.timePassed(self.received, now: now)
+        self.heartbeat.timePassed(now: now, hasStreams: !self.streams.isEmpty)
+        return self.heartbeat.verdict(now: now) == .silent ? .linkSilent : nil
     }
 
     // MARK: Control
@@ -133,7 +141,14 @@ package struct Session: Sendable {
     package mutating func drain(deadline: Duration, reason: String) {
         self.isDraining = true
         let milliseconds = UInt32(clamping: deadline.wholeMilliseconds)
-        self.send(.goAway(GoAway(deadlineMilliseconds: milliseconds, reason: reason)))
+        self.send(.goAway(GoAway(deadlineMilliseconds: max(1, milliseconds), reason: reason)))
+    }
+
+    /// The drain was called off: the peer may open streams again.
+    package mutating func undrain() {
+        guard self.isDraining else { return }
+        self.isDraining = false
+        self.send(.goAway(GoAway(deadlineMilliseconds: 0, reason: "the drain was called off")))
     }
 
     mutating func enqueueControl(_ frame: ByteBuffer) {
@@ -143,9 +158,11 @@ package struct Session: Sendable {
 
     /// Ends a session whose peer makes it queue control frames without end and acknowledges none.
     func checkControlFlood() throws(WireError) {
-        let bytes = self.controlQueued + self.replay.controlBytes
-        guard bytes <= self.configuration.controlBytes else {
-            throw WireError(.controlFlood, "\(bytes) bytes of control frames are unacknowledged")
+        guard self.controlBytes <= self.configuration.controlBytes else {
+            throw WireError(.controlFlood, "\(self.controlBytes) bytes of control frames are unacknowledged")
         }
     }
+
+    /// Bytes of control frames that are queued or not acknowledged.
+    var controlBytes: Int { self.controlQueued + self.replay.controlBytes }
 }

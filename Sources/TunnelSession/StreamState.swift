@@ -28,6 +28,7 @@ struct StreamState: Sendable {
     var incoming = CreditWindow()
     /// The local program will send no more; FIN follows the queued bytes.
     var isLocalFinished = false
+    /// FIN is on its way, or queued among the control frames.
     var isFinSent = false
     var isRemoteFinished = false
     /// In the scheduler's ring.
@@ -39,12 +40,11 @@ struct StreamState: Sendable {
     /// What is left of its turns, in bytes.
     var deficit = 0
 
-    /// Whether there is something that may be sent now.
-    var isSendable: Bool {
-        guard self.phase == .open, !self.isFinSent else { return false }
-        if self.outbound.isEmpty { return self.isLocalFinished }
-        return self.sendCredit > 0
-    }
+    /// Whether there are bytes that may be sent now.
+    var isSendable: Bool { self.phase == .open && !self.outbound.isEmpty && self.sendCredit > 0 }
+
+    /// Whether all bytes are sent and only FIN is left to send.
+    var isFinReady: Bool { self.phase == .open && self.isLocalFinished && !self.isFinSent && self.outbound.isEmpty }
 
     /// Whether bytes read from the local program would have somewhere to go.
     var wantsSource: Bool {

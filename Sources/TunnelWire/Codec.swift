@@ -55,6 +55,17 @@ extension ByteBuffer {
         return name
     }
 
+    /// A host name or IP address behind a u8 length: printable ASCII without spaces, 1 to 253 bytes. Anything else is
+    /// refused, because a host that was cleaned or cut would be another host.
+    package mutating func readWireHost(_ what: StaticString) throws(WireError) -> String {
+        let length = Int(try self.readWire(UInt8.self, what))
+        let bytes = try self.readWireBytes(length, what)
+        guard (1...Limits.name).contains(length), bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw WireError(.malformed, "\(what) \"\(PrintableText.clean(bytes, limit: 64))\" is not a host name or address")
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// The count in front of a list, bounded before anything is reserved.
     package mutating func readWireCount(_ what: StaticString) throws(WireError) -> Int {
         let count = Int(try self.readWire(UInt16.self, what))
@@ -69,9 +80,10 @@ extension ByteBuffer {
         self.writeString(clean)
     }
 
-    /// A name behind a u8 length. Names are valid before they get here; a longer one is cut, and refused by the reader.
+    /// A name or host behind a u8 length. They are valid before they get here. A longer one is cut to a length that the
+    /// reader refuses: cut to the limit, it would arrive as a different one.
     package mutating func writeWireName(_ name: String) {
-        let bytes = name.utf8.prefix(Limits.name)
+        let bytes = name.utf8.prefix(Limits.name + 1)
         self.writeInteger(UInt8(bytes.count))
         self.writeBytes(bytes)
     }

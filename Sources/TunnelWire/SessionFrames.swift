@@ -25,7 +25,7 @@ package struct Register: WirePayload, Equatable {
 
     package init(version: UInt64, exposures: [ExposureDeclaration]) {
         self.version = version
-        self.exposures = Array(exposures.prefix(Limits.listEntries))
+        self.exposures = Self.fitting(exposures)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -49,6 +49,16 @@ package struct Register: WirePayload, Equatable {
             self.exposures.append(
                 ExposureDeclaration(name: name, mappedPort: port == 0 ? nil : port, isHealthy: health != 0))
         }
+    }
+
+    /// As many exposures as one frame holds: 254 with the longest of names, 1 024 with names of up to 59 bytes.
+    private static func fitting(_ exposures: [ExposureDeclaration]) -> [ExposureDeclaration] {
+        var room = Limits.framePayload - 10
+        return Array(
+            exposures.prefix(Limits.listEntries).prefix { exposure in
+                room -= exposure.name.utf8.count + 4
+                return room >= 0
+            })
     }
 }
 
@@ -159,9 +169,11 @@ package struct Services: WirePayload, Equatable {
 package struct GoAway: WirePayload, Equatable {
     package static let frameType = FrameType.goAway
 
-    /// Milliseconds from now until the streams that are left will be reset.
+    /// Milliseconds from now until the streams that are left will be reset; 0: the drain was called off.
     package var deadlineMilliseconds: UInt32
     package var reason: String
+
+    package var isCalledOff: Bool { self.deadlineMilliseconds == 0 }
 
     package init(deadlineMilliseconds: UInt32, reason: String) {
         self.deadlineMilliseconds = deadlineMilliseconds

@@ -20,7 +20,7 @@ package enum Destination: Hashable, Sendable {
             buffer.writeWireName(name)
         case .address(let host, let port):
             buffer.writeInteger(UInt8(3))
-            buffer.writeWireText(host)
+            buffer.writeWireName(host)
             buffer.writeInteger(port)
         }
     }
@@ -29,7 +29,7 @@ package enum Destination: Hashable, Sendable {
         switch try buffer.readWire(UInt8.self, "destination kind") {
         case 1: self = .service(try buffer.readWireName("service"))
         case 2: self = .exposure(client: try buffer.readWireName("client"), name: try buffer.readWireName("exposure"))
-        case 3: self = .address(host: try buffer.readWireText("host"), port: try buffer.readWire(UInt16.self, "port"))
+        case 3: self = .address(host: try buffer.readWireHost("host"), port: try buffer.readWire(UInt16.self, "port"))
         case let kind: throw WireError(.malformed, "unknown kind of destination \(kind)")
         }
     }

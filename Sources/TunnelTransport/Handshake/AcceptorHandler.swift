@@ -60,7 +60,7 @@ final class AcceptorHandler: ChannelInboundHandler {
             }
             self.begin(context)
         } else if event is HandshakeDeadline.Expired {
-            self.fail(context, HandshakeError(.timeout, "not authenticated within \(HandshakeDeadline.seconds) s"))
+            self.fail(context, HandshakeError(.timeout, "not authenticated within \(self.deadline.limitText)"))
         } else {
             context.fireUserInboundEventTriggered(event)
         }
@@ -120,16 +120,18 @@ final class AcceptorHandler: ChannelInboundHandler {
         guard let frames = self.handshake?.welcome(welcome, secret: secret) else { return }
         self.isOver = true
         self.deadline.finish()
-        self.setup.metrics.handshakes.increment()
-        context.write(self.wrapOutboundOut(frames), promise: nil)
+        // Whatever the session writes comes behind this, and need not be anything.
+        context.writeAndFlush(self.wrapOutboundOut(frames), promise: nil)
         let link = LinkHandler(allocator: context.channel.allocator)
         try context.pipeline.syncOperations.addHandler(link, position: .after(self))
         do {
             try driver.attach(link, peerReceived: peerReceived, unread: self.decoder.takeUnread())
         } catch {
+            // The count that the dialer claims to have received cannot be: it was authenticated, but goes no further.
             driver.end(.violation(error))
-            throw HandshakeError.malformed(error)
+            return self.reject(context, .malformed(error))
         }
+        self.setup.metrics.handshakes.increment()
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
@@ -137,6 +139,10 @@ final class AcceptorHandler: ChannelInboundHandler {
         guard !self.isOver else { return }
         self.isOver = true
         self.deadline.finish()
+        self.reject(context, error)
+    }
+
+    private func reject(_ context: ChannelHandlerContext, _ error: HandshakeError) {
         self.setup.metrics.rejected(error.failure)
         self.setup.observer.handshakeFailed(error, address: context.addressText)
         if let farewell = error.farewell {

@@ -8,6 +8,8 @@ import TunnelWire
 package struct DialedLink {
     let link: LinkHandler
     let unread: ByteBuffer
+    /// What this end told the server to have received of the session.
+    let received: UInt64
     /// The server that answered.
     package let peer: Hello
     package let welcome: Welcome
@@ -25,6 +27,8 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         var pins: CertificatePins
         var ticket: ResumeTicket?
         var received: UInt64
+        /// How long the handshake may take from the moment the connection stands.
+        var limit: TimeAmount
     }
 
     private let setup: Setup
@@ -32,20 +36,30 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var decoder = FrameDecoder()
     private var handshake: DialerHandshake?
     private var completion: ((Result<DialedLink, HandshakeError>) -> Void)?
+    private var failure: HandshakeError?
+    private var isOver = false
     private var timer: Scheduled<Void>?
 
-    init(setup: Setup, seen: SeenCertificate, completion: @escaping (Result<DialedLink, HandshakeError>) -> Void) {
+    init(setup: Setup, seen: SeenCertificate) {
         self.setup = setup
         self.seen = seen
+    }
+
+    /// The connection is the one that is wanted: of several to the addresses of one name, the first that stood.
+    /// `completion` is called once.
+    func whenDone(_ completion: @escaping (Result<DialedLink, HandshakeError>) -> Void) {
+        if let failure = self.failure { return completion(.failure(failure)) }
         self.completion = completion
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        let context = context
-        self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(HandshakeDeadline.seconds))) {
-            self.fail(context, HandshakeError(.timeout, "no answer within \(HandshakeDeadline.seconds) s"))
+    func channelActive(context: ChannelHandlerContext) {
+        self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: self.setup.limit) {
+            self.fail(context, HandshakeError(.timeout, "no answer within \(self.setup.limit.text)"))
         }
+        context.fireChannelActive()
     }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.timer?.cancel() }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let event = event as? TLSUserEvent, case .handshakeCompleted(let agreed) = event else {
@@ -58,6 +72,10 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
             let reason = "the server's certificate (sha256:\(fingerprint)) is not among server_pins"
             return self.fail(context, HandshakeError(.authentication, reason))
         }
+        guard self.isServerVouchedFor else {
+            let reason = "nothing vouches for the server: with certificates, set the authorities to trust or server_pins"
+            return self.fail(context, HandshakeError(.authentication, reason))
+        }
         var rng = SystemRandomNumberGenerator()
         let handshake = DialerHandshake(
             party: self.setup.party, credential: self.setup.credential, certificate: fingerprint, ticket: self.setup.ticket,
@@ -66,11 +84,17 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.writeAndFlush(self.wrapOutboundOut(handshake.start()), promise: nil)
     }
 
+    /// A token is proved by both ends; without one, only the TLS handshake can say who the server is.
+    private var isServerVouchedFor: Bool {
+        guard case .certificate = self.setup.credential else { return true }
+        return self.seen.value.identity != nil || !self.setup.pins.fingerprints.isEmpty
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard self.completion != nil else { return }
+        guard !self.isOver else { return }
         self.decoder.feed(self.unwrapInboundIn(data))
         do {
-            while self.completion != nil, let frame = try self.decoder.next() {
+            while !self.isOver, let frame = try self.decoder.next() {
                 switch try self.handshake?.receive(frame) {
                 case .send(let answer): context.writeAndFlush(self.wrapOutboundOut(answer), promise: nil)
                 case .done(let result): try self.finish(context, result)
@@ -87,24 +111,27 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func finish(_ context: ChannelHandlerContext, _ result: DialerHandshake.Result) throws {
+        self.isOver = true
         self.timer?.cancel()
         let link = LinkHandler(allocator: context.channel.allocator)
         try context.pipeline.syncOperations.addHandler(link, position: .after(self))
         let dialed = DialedLink(
-            link: link, unread: self.decoder.takeUnread(), peer: result.peer, welcome: result.welcome,
-            remoteAddress: context.addressText)
+            link: link, unread: self.decoder.takeUnread(), received: self.setup.received, peer: result.peer,
+            welcome: result.welcome, remoteAddress: context.addressText)
         self.completion.take()?(.success(dialed))
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
     private func fail(_ context: ChannelHandlerContext, _ error: HandshakeError) {
-        guard let completion = self.completion.take() else { return }
+        guard !self.isOver else { return }
+        self.isOver = true
+        self.failure = error
         self.timer?.cancel()
         if let farewell = error.farewell, self.handshake != nil {
             context.writeAndFlush(self.wrapOutboundOut(farewell.frame()), promise: nil)
         }
         context.close(promise: nil)
-        completion(.failure(error))
+        self.completion.take()?(.failure(error))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -24,6 +24,11 @@ package final class HandshakeGate: Sendable {
         }
     }
 
+    /// A new bound for all together; those inside stay.
+    package func setLimit(_ limit: Int) {
+        for proceed in self.book.withLock({ $0.setLimit(limit) }) { proceed() }
+    }
+
     fileprivate func leave(_ ticket: UInt64) {
         for proceed in self.book.withLock({ $0.leave(ticket) }) { proceed() }
     }
@@ -53,7 +58,7 @@ struct HandshakeBook {
         case refused
     }
 
-    private let limit: Int
+    private var limit: Int
     private let perSource: Int
     private let waiting: Int
     private var nextTicket: UInt64 = 0
@@ -88,11 +93,24 @@ struct HandshakeBook {
         }
         let left = (self.perSourceCount[source] ?? 1) - 1
         self.perSourceCount[source] = left > 0 ? left : nil
-        // One place became free: the first that fits takes it.
-        guard let index = self.queue.firstIndex(where: { self.hasRoom($0.source) }) else { return [] }
-        let next = self.queue.remove(at: index)
-        self.admit(next.ticket, next.source)
-        return [next.proceed]
+        return self.admitWaiting()
+    }
+
+    /// Returns what those who have a place now are to run.
+    mutating func setLimit(_ limit: Int) -> [@Sendable () -> Void] {
+        self.limit = limit
+        return self.admitWaiting()
+    }
+
+    /// Those that fit take their places, the longest waiting first.
+    private mutating func admitWaiting() -> [@Sendable () -> Void] {
+        var admitted: [@Sendable () -> Void] = []
+        while self.inside.count < self.limit, let index = self.queue.firstIndex(where: { self.hasRoom($0.source) }) {
+            let next = self.queue.remove(at: index)
+            self.admit(next.ticket, next.source)
+            admitted.append(next.proceed)
+        }
+        return admitted
     }
 
     private func hasRoom(_ source: String) -> Bool {

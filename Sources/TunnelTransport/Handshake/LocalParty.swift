@@ -56,6 +56,12 @@ package struct ResumeTicket: Sendable {
     package var server: WireID
     package var session: WireID
     package var secret: SessionSecret
+
+    package init(server: WireID, session: WireID, secret: SessionSecret) {
+        self.server = server
+        self.session = session
+        self.secret = secret
+    }
 }
 
 /// Why a handshake stops here. The other end is told the code and a reason that gives nothing away.
@@ -67,6 +73,8 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
     package var farewell: Close?
     /// What the other end told us, if it ended the handshake.
     package var heard: Close?
+    /// Nobody listened at the address.
+    package var isConnectionRefused = false
 
     init(_ failure: HandshakeFailure, _ detail: String, farewell: Close? = nil, heard: Close? = nil) {
         self.failure = failure

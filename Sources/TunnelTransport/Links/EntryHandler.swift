@@ -35,7 +35,7 @@ final class EntryHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// A place is free: the five seconds begin, and reading does.
     private func proceed(_ channel: any Channel) {
         guard !self.isOver, channel.isActive else { return }
-        let deadline = HandshakeDeadline(pass: self.pass.take())
+        let deadline = HandshakeDeadline(pass: self.pass.take(), limit: self.server.handshakeLimit)
         deadline.start(on: channel)
         self.deadline = deadline
         let greeting = SNIHandler { result in self.placed(channel, by: result) }
@@ -52,20 +52,27 @@ final class EntryHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard !self.isOver, let deadline = self.deadline.take() else { return channel.eventLoop.makeSucceededVoidFuture() }
         self.isOver = true
         let home = self.server.home(of: result)
-        return channel.eventLoop.makeCompletedFuture {
-            let operations = channel.pipeline.syncOperations
+        let operations = channel.pipeline.syncOperations
+        do {
             if self.server.loops[home] === channel.eventLoop {
                 try self.server.addHandlers(to: channel, deadline: deadline, loop: home)
             } else {
-                try operations.addHandler(MovingHandler(server: self.server, home: home, pass: deadline.handOver()))
+                try operations.addHandler(MovingHandler(server: self.server, home: home, rest: deadline.handOver()))
             }
             operations.removeHandler(self, promise: nil)
+            return channel.eventLoop.makeSucceededVoidFuture()
+        } catch {
+            deadline.finish()
+            let address = channel.remoteAddress?.shortText ?? "unknown"
+            self.server.failed(HandshakeError(.disconnected, "the connection ended at its TLS greeting"), address: address)
+            channel.close(promise: nil)
+            return channel.eventLoop.makeFailedFuture(error)
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is HandshakeDeadline.Expired else { return context.fireUserInboundEventTriggered(event) }
-        self.fail(context, HandshakeError(.timeout, "no TLS greeting within \(HandshakeDeadline.seconds) s"))
+        self.fail(context, HandshakeError(.timeout, "no TLS greeting within \(self.server.handshakeLimit.text)"))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -97,13 +104,13 @@ private final class MovingHandler: ChannelInboundHandler {
 
     private let server: LinkServer
     private let home: Int
-    private let pass: HandshakePass?
+    private let rest: HandshakeDeadline.Rest
     private var isMoved = false
 
-    init(server: LinkServer, home: Int, pass: HandshakePass?) {
+    init(server: LinkServer, home: Int, rest: HandshakeDeadline.Rest) {
         self.server = server
         self.home = home
-        self.pass = pass
+        self.rest = rest
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -114,17 +121,21 @@ private final class MovingHandler: ChannelInboundHandler {
             fcntl($0, F_DUPFD_CLOEXEC, 0)
         }
         guard let duplicate, duplicate >= 0 else {
-            self.pass?.release()
-            self.server.failed(
-                HandshakeError(.overload, "no file descriptors left to accept with"), address: context.addressText)
+            self.fail(context, HandshakeError(.overload, "no file descriptors left to accept with"))
             return context.close(promise: nil)
         }
-        self.server.adopt(duplicate, greeting: greeting, pass: self.pass, loop: self.home)
+        self.server.adopt(duplicate, greeting: greeting, rest: self.rest, loop: self.home, address: context.addressText)
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if !self.isMoved { self.pass?.release() }
+        if !self.isMoved { self.fail(context, HandshakeError(.disconnected, "the connection ended at its TLS greeting")) }
         context.fireChannelInactive()
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ error: HandshakeError) {
+        self.isMoved = true
+        self.rest.pass?.release()
+        self.server.failed(error, address: context.addressText)
     }
 }

@@ -11,10 +11,11 @@ package struct LinkDialer {
     private let credential: DialerCredential
     private let pins: CertificatePins
     private let connectTimeout: TimeAmount
+    private let handshakeLimit: TimeAmount
 
     package init(
         eventLoop: any EventLoop, tls: TLSContext, party: LocalParty, credential: DialerCredential, pins: CertificatePins,
-        connectTimeout: TimeAmount = .seconds(5)
+        connectTimeout: TimeAmount = .seconds(5), handshakeLimit: TimeAmount = HandshakeDeadline.standard
     ) {
         self.eventLoop = eventLoop
         self.tls = tls
@@ -22,6 +23,7 @@ package struct LinkDialer {
         self.credential = credential
         self.pins = pins
         self.connectTimeout = connectTimeout
+        self.handshakeLimit = handshakeLimit
     }
 
     /// Dials `host:port`, a name being resolved anew each time. `completion` is called once, on the event loop, where
@@ -30,22 +32,21 @@ package struct LinkDialer {
         host: String, port: Int, ticket: ResumeTicket? = nil, received: UInt64 = 0,
         completion: @escaping (Result<DialedLink, HandshakeError>) -> Void
     ) {
-        let seen = SeenCertificate()
         let setup = DialerHandler.Setup(
-            party: self.party, credential: self.credential, pins: self.pins, ticket: ticket, received: received)
-        let once = CallOnce(completion)
-        let handler = NIOLoopBound(
-            DialerHandler(setup: setup, seen: seen) { once.call($0) }, eventLoop: self.eventLoop)
+            party: self.party, credential: self.credential, pins: self.pins, ticket: ticket, received: received,
+            limit: self.handshakeLimit)
         let tls = self.tls
         let hostName = Placement.hostName(client: self.party.name)
         let bootstrap = ClientBootstrap(group: self.eventLoop)
             .linkOptions()
             .connectTimeout(self.connectTimeout)
             .channelInitializer { channel in
+                // A name may lead to several addresses, and several connections are tried then: each has handlers of its own.
                 channel.eventLoop.makeCompletedFuture {
+                    let seen = SeenCertificate()
                     let operations = channel.pipeline.syncOperations
                     try operations.addHandler(tls.dialerHandler(hostName: hostName, seen: seen))
-                    try operations.addHandler(handler.value)
+                    try operations.addHandler(DialerHandler(setup: setup, seen: seen))
                 }
             }
         let connected: EventLoopFuture<any Channel> =
@@ -54,24 +55,27 @@ package struct LinkDialer {
             } else {
                 bootstrap.connect(host: host, port: port)
             }
-        connected.assumeIsolated().whenFailure { error in
-            once.call(.failure(HandshakeError(.disconnected, ConnectFailure(error).reason)))
+        connected.assumeIsolated().whenComplete { result in
+            do {
+                try result.get().pipeline.syncOperations.handler(type: DialerHandler.self).whenDone(completion)
+            } catch {
+                let failure = ConnectFailure(error)
+                var handshakeError = HandshakeError(.disconnected, failure.reason)
+                handshakeError.isConnectionRefused = failure.code == .connectionRefused
+                completion(.failure(handshakeError))
+            }
         }
     }
 }
 
-/// A completion that may be reached on two ways and is called on the first.
-private final class CallOnce {
-    private var completion: ((Result<DialedLink, HandshakeError>) -> Void)?
-
-    init(_ completion: @escaping (Result<DialedLink, HandshakeError>) -> Void) { self.completion = completion }
-
-    func call(_ result: Result<DialedLink, HandshakeError>) { self.completion.take()?(result) }
-}
-
 extension SessionDriver {
     /// Carries the session over a link that was dialled.
+    ///
+    /// The session must have had no link since it was dialled: what another link brought meanwhile would come again.
     package func attach(_ dialed: DialedLink) throws(WireError) {
+        guard dialed.received == self.received else {
+            throw WireError(.impossibleCount, "\(dialed.received) bytes were announced as received, not \(self.received)")
+        }
         try self.attach(dialed.link, peerReceived: dialed.welcome.received, unread: dialed.unread)
     }
 }

@@ -31,6 +31,7 @@ final class LinkHandler: ChannelInboundHandler {
     private weak var owner: (any LinkOwner)?
     private var context: ChannelHandlerContext?
     private var joined: ByteBuffer
+    private var isJoinedWritten = false
     private var lossCause: LinkLoss?
 
     /// Frames up to this size travel together: a TLS record of its own costs more than the copy.
@@ -56,6 +57,11 @@ final class LinkHandler: ChannelInboundHandler {
             return
         }
         if self.joined.readableBytes + frame.readableBytes > Self.joinedTotal { self.writeJoined() }
+        if self.isJoinedWritten {
+            // After a flush nobody else holds it any more, so that this allocates nothing.
+            self.joined.clear()
+            self.isJoinedWritten = false
+        }
         self.joined.writeImmutableBuffer(frame)
     }
 
@@ -65,9 +71,9 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     private func writeJoined() {
-        guard self.joined.readableBytes > 0 else { return }
+        guard self.joined.readableBytes > 0, !self.isJoinedWritten else { return }
         self.context?.write(self.wrapOutboundOut(self.joined), promise: nil)
-        self.joined.clear()
+        self.isJoinedWritten = true
     }
 
     /// Closes the link, saying why where there is something to say. `linkClosed` follows, with `cause`.

@@ -22,6 +22,8 @@ package struct LinkCredentials: Sendable {
 package final class LinkServer: Sendable {
     let gate: HandshakeGate
     let loops: [any EventLoop]
+    /// How long a connection may take to authenticate itself.
+    let handshakeLimit: TimeAmount
     private let party: LocalParty
     private let hosts: [NIOLoopBound<any LinkHost>]
     private let observer: any HandshakeObserver
@@ -32,7 +34,8 @@ package final class LinkServer: Sendable {
     ///   - hosts: one for each event loop, in the order of `loops`.
     package init(
         party: LocalParty, credentials: LinkCredentials, gate: HandshakeGate, loops: [any EventLoop],
-        hosts: [NIOLoopBound<any LinkHost>], observer: any HandshakeObserver, metrics: TransportMetrics
+        hosts: [NIOLoopBound<any LinkHost>], observer: any HandshakeObserver, metrics: TransportMetrics,
+        handshakeLimit: TimeAmount = HandshakeDeadline.standard
     ) {
         self.party = party
         self.credentials = Mutex(credentials)
@@ -41,10 +44,14 @@ package final class LinkServer: Sendable {
         self.hosts = hosts
         self.observer = observer
         self.metrics = metrics
+        self.handshakeLimit = handshakeLimit
     }
 
     /// New credentials for the links that come from now on.
     package func replace(_ credentials: LinkCredentials) { self.credentials.withLock { $0 = credentials } }
+
+    /// How many handshakes may be under way at a time.
+    package func setHandshakeLimit(_ limit: Int) { self.gate.setLimit(limit) }
 
     /// Listens on `host:port`. Accepted connections are spread over the loops until their greeting says where they belong.
     package func bind(host: String, port: Int, group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
@@ -80,24 +87,28 @@ package final class LinkServer: Sendable {
     }
 
     /// A connection that was accepted on another loop goes on here.
-    func adopt(_ socket: NIOBSDSocket.Handle, greeting: ByteBuffer, pass: HandshakePass?, loop index: Int) {
+    func adopt(
+        _ socket: NIOBSDSocket.Handle, greeting: ByteBuffer, rest: HandshakeDeadline.Rest, loop index: Int, address: String
+    ) {
         let loop = self.loops[index]
         loop.execute {
+            let deadline = NIOLoopBound(HandshakeDeadline(rest), eventLoop: loop)
             ClientBootstrap(group: loop)
                 .linkOptions()
                 .channelOption(.autoRead, value: false)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        let deadline = HandshakeDeadline(pass: pass)
-                        deadline.start(on: channel)
-                        try self.addHandlers(to: channel, deadline: deadline, loop: index)
+                        deadline.value.start(on: channel)
+                        try self.addHandlers(to: channel, deadline: deadline.value, loop: index)
                     }
                 }
                 .withConnectedSocket(socket)
                 .assumeIsolated()
                 .whenComplete { result in
                     switch result {
-                    case .failure: pass?.release()
+                    case .failure(let error):
+                        deadline.value.finish()
+                        self.failed(HandshakeError(.disconnected, ConnectFailure(error).reason), address: address)
                     case .success(let channel):
                         channel.pipeline.syncOperations.fireChannelRead(NIOAny(greeting))
                         channel.pipeline.syncOperations.fireChannelReadComplete()

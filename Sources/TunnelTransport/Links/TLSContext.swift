@@ -39,7 +39,6 @@ package struct TLSContext: Sendable {
         var configuration = configuration
         configuration.minimumTLSVersion = .tlsv13
         configuration.applicationProtocols = [Self.applicationProtocol]
-        configuration.cipherSuiteValues = [.TLS_AES_128_GCM_SHA256, .TLS_AES_256_GCM_SHA384, .TLS_CHACHA20_POLY1305_SHA256]
         self.context = try NIOSSLContext(configuration: configuration)
         self.trust = trust
     }

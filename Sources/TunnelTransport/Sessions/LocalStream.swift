@@ -47,4 +47,7 @@ package struct SessionSnapshot: Sendable {
     package var heldBytes: Int
     package var resumes: Int
     package var replayedBytes: UInt64
+    /// Bytes of stream data and control frames over all links, repeated ones not counted.
+    package var bytesReceived: UInt64
+    package var bytesSent: UInt64
 }

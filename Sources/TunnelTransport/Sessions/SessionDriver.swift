@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import TunnelSession
 import TunnelWire
@@ -40,16 +41,26 @@ package final class SessionDriver {
     private var locals: [StreamID: LocalStream] = [:]
     private var dirty: [StreamSocket] = []
     private var chargedBytes = 0
+    private var countedStreams = 0
+    private var countedReplay = 0
+    /// Streams opened here that are not answered yet, the oldest first.
+    private var openings: Deque<(id: StreamID, deadline: Moment)> = []
     private var timer: Scheduled<Void>?
     private var timerAt: Moment?
     private var isPumping = false
     private var isPumpPlanned = false
+    /// Since when the link has taken nothing, while nothing was heard on it either.
+    private var blockedSince: Moment?
     package private(set) var isEnded = false
 
     /// Bytes put on the link before they are pushed out together.
     private static let batch = 65_536
+    /// How long an OPEN may stay unanswered, a broken link included; then the local connection is reset.
+    private static let openTimeout = Duration.seconds(10)
     /// How often a session looks again whether memory has become free.
     private static let pressurePoll = Duration.milliseconds(100)
+    /// How often what is due is looked at while the link takes nothing: at once would be for ever.
+    private static let blockedPoll = Duration.milliseconds(50)
 
     package init(side: SessionSide, configuration: SessionConfiguration, environment: TransportEnvironment) {
         self.environment = environment
@@ -67,6 +78,7 @@ package final class SessionDriver {
     package func detachLink() {
         guard let link = self.link else { return }
         self.link = nil
+        self.environment.metrics.links.decrement()
         link.abandon()
         self.session.detach(now: self.environment.now)
         self.planTimer()
@@ -74,6 +86,8 @@ package final class SessionDriver {
 
     /// A link carries the session from now on; `unread` are bytes that came behind the handshake.
     func attach(_ link: LinkHandler, peerReceived: UInt64, unread: ByteBuffer) throws(WireError) {
+        guard !self.isEnded else { return link.close(Close(.unknownSession, "the session has ended")) }
+        self.detachLink()
         let replayedBefore = self.session.replayedBytes
         let resumesBefore = self.session.resumes
         try self.session.attach(peerReceived: peerReceived, now: self.environment.now)
@@ -82,6 +96,7 @@ package final class SessionDriver {
             self.environment.metrics.resumedBytes.increment(by: Int64(self.session.replayedBytes - replayedBefore))
         }
         self.link = link
+        self.environment.metrics.links.increment()
         link.setOwner(self)
         if unread.readableBytes > 0 { self.link(link, received: unread) }
         self.linkReadCompleted(link)
@@ -92,12 +107,16 @@ package final class SessionDriver {
         guard !self.isEnded else { return }
         self.isEnded = true
         self.timer?.cancel()
+        self.dirty = []
+        self.openings = []
         let link = self.link
         self.link = nil
+        if link != nil { self.environment.metrics.links.decrement() }
         if let farewell = reason.farewell { link?.close(farewell) } else { link?.abandon() }
         self.resetAllStreams()
         self.environment.budget.adjust(by: -self.chargedBytes)
         self.chargedBytes = 0
+        self.count(streams: 0, replay: 0)
         self.delegate?.session(self, ended: reason)
     }
 
@@ -125,6 +144,12 @@ package final class SessionDriver {
         self.planPump()
     }
 
+    /// The drain was called off.
+    package func undrain() {
+        self.session.undrain()
+        self.planPump()
+    }
+
     package var streamCount: Int { self.locals.count }
 
     package func snapshot() -> SessionSnapshot {
@@ -132,7 +157,8 @@ package final class SessionDriver {
         return SessionSnapshot(
             isAttached: self.session.isAttached, isSuspect: self.session.isSuspect(now: now), roundTrip: self.session.roundTrip,
             streams: self.locals.count, replayBytes: self.session.replayBytes, heldBytes: self.session.heldBytes,
-            resumes: self.session.resumes, replayedBytes: self.session.replayedBytes)
+            resumes: self.session.resumes, replayedBytes: self.session.replayedBytes,
+            bytesReceived: self.session.received, bytesSent: self.session.sent)
     }
 
     package func streamSnapshots() -> [StreamSnapshot] {
@@ -148,7 +174,8 @@ package final class SessionDriver {
 
     // MARK: Streams
 
-    /// Opens a stream for a local connection. `report` is called once, possibly before this returns.
+    /// Opens a stream for a local connection. `report` is called once, possibly before this returns; unless the stream
+    /// was opened, the connection has been reset by then.
     package func open(_ open: Open, for socket: StreamSocket, report: @escaping (OpenOutcome) -> Void) {
         let id: StreamID
         do throws(Refusal) {
@@ -157,12 +184,14 @@ package final class SessionDriver {
             id = try self.session.open(open)
         } catch {
             self.environment.metrics.refused(error.code)
+            socket.abort()
             return report(.refused(error))
         }
         self.environment.metrics.streamsOpenedLocally.increment()
         self.locals[id] = LocalStream(
             socket: socket, report: report, destination: open.destination, source: open.source, isOpenedHere: true,
             since: self.environment.now)
+        self.openings.append((id, self.environment.now + Self.openTimeout))
         socket.attach(to: self, as: id)
         self.planPump()
     }
@@ -204,6 +233,7 @@ extension SessionDriver: LinkOwner {
     func link(_ link: LinkHandler, received bytes: ByteBuffer) {
         guard self.link === link else { return }
         let now = self.environment.now
+        self.blockedSince = nil
         self.environment.metrics.bytesIn.increment(by: Int64(bytes.readableBytes))
         self.session.pressure = self.environment.budget.pressure
         self.session.feed(bytes, now: now)
@@ -228,6 +258,7 @@ extension SessionDriver: LinkOwner {
     func linkClosed(_ link: LinkHandler, cause: LinkLoss) {
         guard self.link === link, !self.isEnded else { return }
         self.link = nil
+        self.environment.metrics.links.decrement()
         self.environment.metrics.linksLost.increment()
         if case .closedByPeer(let close) = cause, !close.code.keepsSession { return self.end(.closedByPeer(close)) }
         self.session.detach(now: self.environment.now)
@@ -245,8 +276,15 @@ extension SessionDriver: LinkOwner {
         case .finished(let id): self.locals[id]?.socket?.finishOutputAfterFlush()
         case .reset(let id, let code): self.streamReset(id, code)
         case .control(let message): self.delegate?.session(self, received: message)
-        case .closed(let close): self.link?.close(nil, cause: .closedByPeer(close))
+        case .closed(let close): self.linkClosedByPeer(close)
         }
+    }
+
+    /// The link is done with at once: what is written from now on belongs on another.
+    private func linkClosedByPeer(_ close: Close) {
+        guard let link = self.link else { return }
+        link.close(nil, cause: .closedByPeer(close))
+        self.linkClosed(link, cause: .closedByPeer(close))
     }
 
     private func deliver(_ bytes: ByteBuffer, to id: StreamID) {
@@ -377,33 +415,66 @@ extension SessionDriver {
         let held = self.session.heldBytes
         self.environment.budget.adjust(by: held - self.chargedBytes)
         self.chargedBytes = held
+        self.count(streams: self.locals.count, replay: self.session.replayBytes)
         while let buffer = self.session.released.popLast() { self.environment.pool.give(buffer) }
+        if let link = self.link, !link.isWritable {
+            self.blockedSince = self.blockedSince ?? self.environment.now
+        } else {
+            self.blockedSince = nil
+        }
         self.planTimer()
     }
 
+    private func count(streams: Int, replay: Int) {
+        self.environment.metrics.streams.increment(by: Double(streams - self.countedStreams))
+        self.environment.metrics.replayBytes.increment(by: Double(replay - self.countedReplay))
+        (self.countedStreams, self.countedReplay) = (streams, replay)
+    }
+
+    /// Gives up on the streams whose OPEN was not answered in time.
+    private func expireOpenings(now: Moment) {
+        while let first = self.openings.first {
+            let isWaiting = self.locals[first.id].map { !$0.isOpen } ?? false
+            guard !isWaiting || first.deadline <= now else { return }
+            self.openings.removeFirst()
+            guard isWaiting, let stream = self.locals.removeValue(forKey: first.id) else { continue }
+            let refusal = Refusal(.timedOut, "no answer to OPEN within \(Self.openTimeout.inSeconds) s")
+            self.environment.metrics.refused(refusal.code)
+            self.session.reset(first.id, .cancelled)
+            stream.socket?.abort()
+            stream.report?(.refused(refusal))
+        }
+    }
+
     private func planTimer() {
-        guard !self.isEnded, var wanted = self.session.nextTimer else { return }
-        if self.session.pressure == .exhausted { wanted = min(wanted, self.environment.now + Self.pressurePoll) }
+        guard !self.isEnded, var wanted = [self.session.nextTimer, self.openings.first?.deadline].compactMap({ $0 }).min() else {
+            return
+        }
+        let now = self.environment.now
+        if self.session.pressure == .exhausted { wanted = min(wanted, now + Self.pressurePoll) }
+        if self.blockedSince != nil { wanted = max(wanted, now + Self.blockedPoll) }
         if let timerAt = self.timerAt, timerAt <= wanted { return }
         self.timer?.cancel()
         self.timerAt = wanted
-        let delay = max(0, wanted.nanoseconds - self.environment.now.nanoseconds)
+        let delay = max(0, wanted.nanoseconds - now.nanoseconds)
         self.timer = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { self.timerFired() }
     }
 
     private func timerFired() {
         self.timerAt = nil
         guard !self.isEnded else { return }
-        switch self.session.onTimer(now: self.environment.now) {
+        let now = self.environment.now
+        self.expireOpenings(now: now)
+        // A link that takes nothing takes no PING either, so that its silence is not the session's to notice.
+        let isBlocked = self.blockedSince.map { now - $0 >= self.session.configuration.heartbeatTimeout } ?? false
+        switch isBlocked ? .linkSilent : self.session.onTimer(now: now) {
         case .linkSilent:
             // The connection may take long to close; the session does not wait for it.
             guard let link = self.link else { return }
             link.abandon()
             self.linkClosed(link, cause: .silent)
-        case .resumeExpired:
-            self.end(.resumeExpired)
-        case nil:
-            self.pump()
+        case .resumeExpired: self.end(.resumeExpired)
+        case nil: self.pump()
         }
     }
 }

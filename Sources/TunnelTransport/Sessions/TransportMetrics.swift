@@ -4,14 +4,17 @@ import TunnelWire
 
 /// The counters that links, sessions and streams feed. Made once, after the metrics backend is in place.
 package struct TransportMetrics: Sendable {
-    let bytesIn = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "received")])
-    let bytesOut = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "sent")])
+    let bytesIn = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "in")])
+    let bytesOut = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "out")])
     let streamsOpenedLocally = Counter(label: "gotunnel_streams_opened_total", dimensions: [("opener", "local")])
     let streamsOpenedByPeer = Counter(label: "gotunnel_streams_opened_total", dimensions: [("opener", "peer")])
     let openSeconds = Recorder(label: "gotunnel_stream_open_seconds", aggregate: true)
     let roundTripSeconds = Recorder(label: "gotunnel_heartbeat_rtt_seconds", aggregate: true)
     let resumes = Counter(label: "gotunnel_session_resumes_total")
     let resumedBytes = Counter(label: "gotunnel_resumed_bytes_total")
+    let streams = Meter(label: "gotunnel_streams")
+    let replayBytes = Meter(label: "gotunnel_session_replay_bytes")
+    let links = Meter(label: "gotunnel_links", dimensions: [("state", "active")])
     let linksLost = Counter(label: "gotunnel_links_lost_total")
     let handshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "accepted")])
     private let resets: [ResetCode: Counter]

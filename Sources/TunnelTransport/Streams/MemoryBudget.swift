@@ -5,11 +5,14 @@ import TunnelSession
 ///
 /// From 80 % new streams are refused, from 100 % no more credit is given; what was promised before may still arrive.
 package final class MemoryBudget: Sendable {
-    /// In bytes.
-    package let limit: Int
+    private let bound: Atomic<Int>
     private let used = Atomic<Int>(0)
 
-    package init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.bound = Atomic(limit) }
+
+    /// In bytes; a reload may change it.
+    package var limit: Int { self.bound.load(ordering: .relaxed) }
+    package func setLimit(_ limit: Int) { self.bound.store(limit, ordering: .relaxed) }
 
     /// Bytes held now.
     package var held: Int { self.used.load(ordering: .relaxed) }
@@ -20,8 +23,8 @@ package final class MemoryBudget: Sendable {
     }
 
     package var pressure: MemoryPressure {
-        let held = self.held
-        if held >= self.limit { return .exhausted }
-        return held >= self.limit / 5 * 4 ? .busy : .none
+        let (held, limit) = (self.held, self.limit)
+        if held >= limit { return .exhausted }
+        return held >= limit / 5 * 4 ? .busy : .none
     }
 }

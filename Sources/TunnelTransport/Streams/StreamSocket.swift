@@ -28,6 +28,8 @@ package final class StreamSocket: ChannelInboundHandler {
     private var id: StreamID = 0
     private var context: ChannelHandlerContext?
     private var arrived: ByteBuffer?
+    /// Small pieces that wait behind the backlog, joined: each alone would pin the whole buffer it came in.
+    private var waiting: ByteBuffer?
     /// Bytes written to the channel whose way into the kernel has not been reported yet.
     private var unreported = 0
     /// While the kernel does not take everything at once, each write carries a promise.
@@ -35,6 +37,7 @@ package final class StreamSocket: ChannelInboundHandler {
     private var finishWhenDrained = false
     private var isOutputClosed = false
     private var sawEnd = false
+    private var hasFailed = false
     var isDirty = false
 
     /// Bytes from and to the local program, for status.
@@ -55,6 +58,9 @@ package final class StreamSocket: ChannelInboundHandler {
         if self.sawEnd { owner.socketFinished(id) }
     }
 
+    /// RST to the local program: there will be no stream for it.
+    package func abandon() { self.abort() }
+
     // MARK: Orders from the session
 
     func readMore() { self.context?.read() }
@@ -69,7 +75,22 @@ package final class StreamSocket: ChannelInboundHandler {
             context.write(self.wrapOutboundOut(bytes), promise: nil)
             return
         }
-        context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(count, context))
+        // As a rule a piece that is less than a quarter of its storage is copied.
+        if count * 4 >= bytes.storageCapacity || count >= Self.waitingLimit {
+            self.writeWaiting(context)
+            context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(count, context))
+        } else {
+            self.waiting = self.waiting ?? context.channel.allocator.buffer(capacity: Self.waitingLimit / 4)
+            self.waiting?.writeImmutableBuffer(bytes)
+            if self.waiting?.readableBytes ?? 0 >= Self.waitingLimit { self.writeWaiting(context) }
+        }
+    }
+
+    private static let waitingLimit = 16_384
+
+    private func writeWaiting(_ context: ChannelHandlerContext) {
+        guard let bytes = self.waiting.take() else { return }
+        context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(bytes.readableBytes, context))
     }
 
     /// Pushes what was delivered into the kernel and reports what it took.
@@ -106,6 +127,7 @@ package final class StreamSocket: ChannelInboundHandler {
     /// RST to the local program.
     func abort() {
         self.owner = nil
+        self.waiting = nil
         guard let context = self.context else { return }
         self.context = nil
         if let options = context.channel as? any SocketOptionProvider {
@@ -129,6 +151,10 @@ package final class StreamSocket: ChannelInboundHandler {
     private func reported(_ count: Int) {
         self.unreported -= count
         if self.unreported == 0 { self.isBacklogged = false }
+        if self.waiting != nil, let context = self.context {
+            self.writeWaiting(context)
+            context.flush()
+        }
         self.owner?.socket(self.id, consumed: count)
         self.finishIfDrained()
     }
@@ -163,7 +189,12 @@ package final class StreamSocket: ChannelInboundHandler {
     package func channelReadComplete(context: ChannelHandlerContext) { self.passOn() }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case .inputClosed = event as? ChannelEvent else { return }
+        if case .inputClosed = event as? ChannelEvent { self.inputEnded() }
+    }
+
+    /// The local program sends no more. Where the output was closed before, NIO does not say so but closes the channel.
+    private func inputEnded() {
+        guard !self.sawEnd else { return }
         self.passOn()
         self.sawEnd = true
         self.owner?.socketFinished(self.id)
@@ -171,11 +202,14 @@ package final class StreamSocket: ChannelInboundHandler {
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Whatever it is, it ends in channelInactive; there it counts as a reset unless both directions were finished.
+        self.hasFailed = true
         context.close(promise: nil)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
+        self.waiting = nil
+        if self.isOutputClosed, !self.hasFailed { self.inputEnded() }
         let owner = self.owner
         self.owner = nil
         owner?.socketClosed(self.id, isClean: self.sawEnd && self.isOutputClosed)

@@ -9,8 +9,6 @@ package enum TargetDialer {
         host: String, port: Int, timeout: Duration, environment: TransportEnvironment,
         completion: @escaping (Result<StreamSocket, Refusal>) -> Void
     ) {
-        let socket = StreamSocket()
-        let handler = NIOLoopBound(socket, eventLoop: environment.eventLoop)
         let allocator = StreamReadAllocator(pool: environment.pool, sizing: environment.sizing)
         let bootstrap = ClientBootstrap(group: environment.eventLoop)
             .connectTimeout(.nanoseconds(timeout.wholeNanoseconds))
@@ -22,8 +20,9 @@ package enum TargetDialer {
             .channelOption(.writeBufferWaterMark, value: StreamOptions.waterMark)
             .channelOption(.recvAllocator, value: allocator)
             .channelInitializer { channel in
+                // A name may lead to several addresses, and several connections are tried then: each has a handler of its own.
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                    try channel.pipeline.syncOperations.addHandler(StreamSocket())
                 }
             }
         let connected: EventLoopFuture<any Channel> =
@@ -33,9 +32,9 @@ package enum TargetDialer {
                 bootstrap.connect(host: host, port: port)
             }
         connected.assumeIsolated().whenComplete { result in
-            switch result {
-            case .success: completion(.success(socket))
-            case .failure(let error):
+            do {
+                completion(.success(try result.get().pipeline.syncOperations.handler(type: StreamSocket.self)))
+            } catch {
                 let failure = ConnectFailure(error)
                 completion(.failure(Refusal(failure.code, "\(host):\(port): \(failure.reason)")))
             }

@@ -1,0 +1,112 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTPTypes
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// Serves the admin API on listeners that are bound already, with an event loop of its own: neither a scrape nor a stuck caller
+/// touches the data plane.
+package struct AdminServer: Service {
+    private let source: any AdminSource
+    private let registry: MetricsRegistry
+    private let listeners: [AdminListener]
+    private let limits: AdminLimits
+    private let logger: Logger
+
+    package init(
+        source: any AdminSource, registry: MetricsRegistry, listeners: [AdminListener], limits: AdminLimits = AdminLimits(),
+        logger: Logger
+    ) {
+        self.source = source
+        self.registry = registry
+        self.listeners = listeners
+        self.limits = limits
+        self.logger = logger
+    }
+
+    /// Serves until the task is cancelled or a graceful shutdown begins, then closes the listeners and removes their files.
+    package func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { tasks in
+                for listener in listeners {
+                    tasks.addTask { await serve(listener, on: group) }
+                }
+            }
+        }
+        for listener in listeners { listener.removeFile() }
+        try await group.shutdownGracefully()
+    }
+
+    private func serve(_ listener: AdminListener, on group: MultiThreadedEventLoopGroup) async {
+        let http = channel(for: listener)
+        let open = ConnectionCount(limit: limits.connections)
+        do {
+            let server = try await ServerBootstrap(group: group)
+                .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
+                .bind(listener.descriptor) { channel -> EventLoopFuture<HTTP1Channel.Value> in
+                    guard open.admit(channel) else {
+                        return channel.close().flatMap { channel.eventLoop.makeFailedFuture(ChannelError.eof) }
+                    }
+                    return http.setup(channel: channel, logger: logger)
+                }
+            logger.info("admin API is listening", metadata: ["place": "\(listener.place)"])
+            try await server.executeThenClose { inbound in
+                try await withThrowingDiscardingTaskGroup { tasks in
+                    for try await connection in inbound {
+                        tasks.addTask { await http.handle(value: connection, logger: logger) }
+                    }
+                }
+            }
+        } catch is CancellationError {
+            return
+        } catch {
+            logger.error("admin API has stopped", metadata: ["place": "\(listener.place)", "error": "\(error)"])
+        }
+    }
+
+    private func channel(for listener: AdminListener) -> HTTP1Channel {
+        let routes = AdminRoutes(source: source, registry: registry, limits: limits, allowsActions: listener.allowsActions)
+        let responder = routes.responder()
+        let (limits, logger) = (limits, logger)
+        var configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [RequestDeadlineHandler(limits: limits)])
+        configuration.httpDecoder = .init(
+            maxHeaderFieldSize: limits.head, maxHeaderListSize: limits.head, maxHeaderFieldCount: 100)
+        return HTTP1Channel(
+            responder: { request, writer, channel in
+                let context = BasicRequestContext(source: ApplicationRequestContextSource(channel: channel, logger: logger))
+                let response = try await responder.respond(to: request, context: context)
+                let mustClose = response.headers[.connection] == "close"
+                try await writer.write(response: response.head, body: response.body)
+                if mustClose { throw ConnectionMustClose() }
+            }, configuration: configuration)
+    }
+}
+
+/// Thrown after an answer that ends its connection; hummingbird closes on any error from the responder.
+private struct ConnectionMustClose: Error {}
+
+/// Counts the connections of one listener.
+private final class ConnectionCount: Sendable {
+    private let limit: Int
+    private let open = Atomic<Int>(0)
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// Counts `channel` until it is closed; false when there are enough already.
+    func admit(_ channel: any Channel) -> Bool {
+        guard open.add(1, ordering: .relaxed).newValue <= limit else {
+            open.subtract(1, ordering: .relaxed)
+            return false
+        }
+        channel.closeFuture.whenComplete { _ in self.open.subtract(1, ordering: .relaxed) }
+        return true
+    }
+}

@@ -1,0 +1,33 @@
+import Identity
+import Settings
+
+/// Why a daemon does not start, with the exit code that says so to systemd.
+package struct StartupError: Error, CustomStringConvertible {
+    /// sysexits.h's numbers.
+    package enum Code: Int32, Sendable {
+        case unavailable = 69
+        case internalError = 70
+        case temporary = 75
+        case refused = 77
+        case configuration = 78
+    }
+
+    package let description: String
+    package let code: Code
+
+    package init(_ description: String, _ code: Code) {
+        self.description = description
+        self.code = code
+    }
+}
+
+extension StartupError {
+    /// The code for an error of a library or module that has none of its own.
+    static func exitCode(for error: any Error) -> Int32 {
+        switch error {
+        case is SettingsError, is SecretTrouble, is IdentityProblem, is TokenError, is TokenRingError, is NamePatternError:
+            Code.configuration.rawValue
+        default: Code.internalError.rawValue
+        }
+    }
+}

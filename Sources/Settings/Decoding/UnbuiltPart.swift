@@ -1,0 +1,38 @@
+/// Keys whose part of gotunnel is not built yet: the one table of them. A part that gets built leaves it.
+enum UnbuiltPart {
+    case etcdEngine, egress, clientRoutes, policyRoutes, mirrorAddresses, leaderPicksPort
+    case cluster, links, leaderHooks, advertise, severalServers
+
+    /// What comes of writing such a key.
+    enum Effect {
+        /// The file is refused: ignoring the key would leave the user without what was asked for. Holds the advice.
+        case refused(mend: String)
+        /// The key changes nothing, which one line at start says.
+        case noticed(String)
+    }
+
+    var effect: Effect {
+        switch self {
+        case .etcdEngine: .refused(mend: "write engine: embedded")
+        case .egress: .refused(mend: "remove it (exposures with a remote_port reach the clients)")
+        case .clientRoutes, .policyRoutes: .refused(mend: "write routes: [] or remove it")
+        case .mirrorAddresses: .refused(mend: "write mirror_addresses: false or remove it")
+        case .leaderPicksPort: .refused(mend: "write a port, such as remote_port: 20022")
+        case .cluster: .noticed("this version runs each server alone; peers are ignored")
+        case .links: .noticed("this version holds one link; links is ignored")
+        case .leaderHooks: .noticed("this version elects no leader; the command is never run")
+        case .advertise: .noticed("this version does not announce addresses; clients dial what their own files say")
+        case .severalServers: .noticed("used one at a time, in order")
+        }
+    }
+}
+
+extension Report {
+    /// Reports the use of a part that is not built yet.
+    func unbuilt(_ part: UnbuiltPart, line: Int, key: String) {
+        switch part.effect {
+        case .refused(let mend): problem(line, key, "not built yet", mend)
+        case .noticed(let text): notice(line, key, text)
+        }
+    }
+}

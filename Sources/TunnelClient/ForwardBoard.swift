@@ -1,0 +1,162 @@
+import Daemon
+import Logging
+import NIOCore
+import Settings
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// The client's forwards: listeners whose connections become streams to a service. Bound to its event loop.
+final class ForwardBoard {
+    /// One listener as it stands.
+    struct Entry {
+        let listen: HostPort
+        let service: String
+        fileprivate(set) var problem: String?
+        fileprivate var listener: StreamListener?
+    }
+
+    /// A connection that came while there was no session.
+    private struct Held {
+        let socket: StreamSocket
+        let open: Open
+        let deadline: Moment
+    }
+
+    private let environment: TransportEnvironment
+    private let logger: Logger
+    private let refusals: RefusalLog
+    private let client: String
+    private let session: () -> SessionDriver?
+    private var table: [HostPort: Entry] = [:]
+    private var held: [Held] = []
+    private var timer: Scheduled<Void>?
+    private var isClosed = false
+
+    /// How long a connection is held while there is no session, and how many at a time.
+    private static let holdTime = Duration.seconds(5)
+    private static let holdLimit = 1_024
+
+    /// - Parameter session: the session that a new stream goes to, if there is one.
+    init(client: String, environment: TransportEnvironment, logger: Logger, session: @escaping () -> SessionDriver?) {
+        self.client = client
+        self.environment = environment
+        self.logger = logger
+        self.refusals = RefusalLog(logger: logger)
+        self.session = session
+    }
+
+    /// What there is, in the order of addresses.
+    var entries: [Entry] {
+        self.table.keys.sorted { $0.description < $1.description }.compactMap { self.table[$0] }
+    }
+
+    // MARK: Listening
+
+    /// Listens on what `forwards` says and on nothing else. Completes with the problems, one line each.
+    func apply(_ forwards: [ForwardSettings]) -> EventLoopFuture<[String]> {
+        let wanted = Dictionary(
+            forwards.flatMap { forward in forward.listen.map { ($0, forward.service) } }, uniquingKeysWith: { first, _ in first })
+        for entry in self.entries where wanted[entry.listen] != entry.service {
+            if let listener = entry.listener { _ = listener.close() }
+            self.table[entry.listen] = nil
+        }
+        let loop = self.environment.eventLoop
+        let missing = wanted.keys.sorted { $0.description < $1.description }.filter { self.table[$0]?.listener == nil }
+        let attempts = missing.map { self.bind($0, service: wanted[$0] ?? "") }
+        return EventLoopFuture.whenAllSucceed(attempts, on: loop).map { $0.compactMap { $0 } }
+    }
+
+    /// Stops listening, for good.
+    func close() {
+        self.isClosed = true
+        for entry in self.entries {
+            if let listener = entry.listener { _ = listener.close() }
+        }
+        self.table = [:]
+        for connection in self.held { connection.socket.abandon() }
+        self.held = []
+        self.timer?.cancel()
+    }
+
+    private func bind(_ address: HostPort, service: String) -> EventLoopFuture<String?> {
+        let loop = self.environment.eventLoop
+        self.table[address] = Entry(listen: address, service: service)
+        let place: SocketAddress
+        do {
+            place = try SocketAddress.makeAddressResolvingHost(address.host.description, port: address.port)
+        } catch {
+            return loop.makeSucceededFuture(self.failed(address, "the name cannot be resolved"))
+        }
+        let done = loop.makePromise(of: String?.self)
+        let listening = StreamListener.bind(place, environment: self.environment) { [weak self] socket, source in
+            guard let self else { return socket.abandon() }
+            self.accepted(socket, Open(destination: .service(service), source: source))
+        }
+        listening.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let listener):
+                guard !self.isClosed, self.table[address] != nil else { _ = listener.close(); return done.succeed(nil) }
+                self.table[address]?.listener = listener
+                self.logger.info("forward is listening", metadata: ["listen": "\(address)", "service": "\(service)"])
+                done.succeed(nil)
+            case .failure(let error): done.succeed(self.failed(address, ConnectFailure(error).reason))
+            }
+        }
+        return done.futureResult
+    }
+
+    private func failed(_ address: HostPort, _ reason: String) -> String {
+        self.table[address]?.problem = reason
+        return "client.forwards: cannot listen on \(address): \(reason); free the port or choose another"
+    }
+
+    // MARK: Connections
+
+    private func accepted(_ socket: StreamSocket, _ open: Open) {
+        guard let session = self.session() else { return self.hold(socket, open) }
+        session.open(open, for: socket) { outcome in
+            guard case .refused(let refusal) = outcome else { return }
+            self.refusals.note(refusal, destination: open.destination, source: open.source, client: self.client)
+        }
+    }
+
+    private func hold(_ socket: StreamSocket, _ open: Open) {
+        guard self.held.count < Self.holdLimit else {
+            self.refusals.note(
+                Refusal(.busy, "\(Self.holdLimit) connections wait for a session already"), destination: open.destination,
+                source: open.source, client: self.client)
+            return socket.abandon()
+        }
+        self.held.append(Held(socket: socket, open: open, deadline: self.environment.now + Self.holdTime))
+        if self.held.count == 1 { self.planExpiry() }
+    }
+
+    /// A session stands: those that were held go on.
+    func sessionBegan() {
+        let waiting = self.held
+        self.held = []
+        self.timer?.cancel()
+        for connection in waiting { self.accepted(connection.socket, connection.open) }
+    }
+
+    private func planExpiry() {
+        guard let first = self.held.first else { return }
+        let wait = max(0, first.deadline.nanoseconds - self.environment.now.nanoseconds)
+        self.timer = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
+            self?.expire()
+        }
+    }
+
+    private func expire() {
+        let now = self.environment.now
+        while let first = self.held.first, first.deadline <= now {
+            self.held.removeFirst()
+            self.refusals.note(
+                Refusal(.unreachable, "no server could be reached for \(Self.holdTime.inSeconds) s"),
+                destination: first.open.destination, source: first.open.source, client: self.client)
+            first.socket.abandon()
+        }
+        self.planExpiry()
+    }
+}

@@ -1,0 +1,148 @@
+import Admin
+import Identity
+import Logging
+import NIOCore
+import Settings
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// One client's session on this server: serves its streams to services, keeps its mapped ports. Bound to its loop.
+final class ClientSession: SessionDelegate {
+    let id: WireID
+    let name: String
+    let installation: WireID
+    let instance: WireID
+    let secret: SessionSecret
+    let driver: SessionDriver
+    let software: String
+    let since = Timestamp.now()
+    /// The token it used, nil with a certificate.
+    let tokenID: String?
+    private(set) var address: String
+    private let ports: MappedPorts
+    private unowned let loop: ServerLoop
+
+    private var context: ServerContext { self.loop.context }
+
+    init(id: WireID, peer: AuthenticatedPeer, secret: SessionSecret, driver: SessionDriver, loop: ServerLoop) {
+        self.id = id
+        self.name = peer.hello.name
+        self.installation = peer.hello.installation
+        self.instance = peer.hello.instance
+        self.software = peer.hello.software
+        self.tokenID = peer.token?.id
+        self.address = peer.address
+        self.secret = secret
+        self.driver = driver
+        self.loop = loop
+        self.ports = MappedPorts(client: peer.hello.name, installation: peer.hello.installation, driver: driver, context: loop.context)
+        driver.delegate = self
+    }
+
+    var logMetadata: Logger.Metadata {
+        [
+            "client": "\(self.name)", "address": "\(self.address)", "instance": "\(self.instance)",
+            "token": "\(self.tokenID ?? "certificate")",
+        ]
+    }
+
+    /// Whether a link carries it and was heard of lately.
+    var isReachable: Bool {
+        let state = self.driver.snapshot()
+        return state.isAttached && !state.isSuspect
+    }
+
+    /// What it has registered, by name.
+    var exposures: [MappedPorts.Entry] { self.ports.entries }
+
+    func resumed(by peer: AuthenticatedPeer) { self.address = peer.address }
+
+    func announceServices() {
+        let policy = self.context.currentRules.policy
+        let announcements = self.context.services.snapshot
+            .filter { policy.mayUse(service: $0.settings.name, client: self.name).isAllowed }
+            .map {
+                ServiceAnnouncement(name: $0.settings.name, isHealthy: $0.isHealthy, mayHedgeDial: $0.settings.hedgeDial)
+            }
+        self.driver.send(.services(Services(announcements)))
+    }
+
+    /// The configuration changed: what is no longer allowed ends.
+    func rulesChanged() {
+        let policy = self.context.currentRules.policy
+        let offered = Set(self.context.services.snapshot.map(\.settings.name))
+        self.driver.resetStreams(.withdrawn) { destination in
+            guard case .service(let service) = destination else { return false }
+            return !offered.contains(service) || !policy.mayUse(service: service, client: self.name).isAllowed
+        }
+        self.announceServices()
+        self.ports.applyAgain()
+    }
+
+    /// No new streams: those there are may finish until the deadline.
+    func drain(deadline: Duration) {
+        self.ports.closeListeners()
+        self.driver.drain(deadline: deadline, reason: "the server is draining")
+    }
+
+    /// The drain was called off.
+    func undrain() {
+        self.driver.undrain()
+        self.ports.applyAgain()
+    }
+
+    // MARK: SessionDelegate
+
+    func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
+        do throws(Refusal) {
+            // Exposures and addresses travel only towards clients: a client may ask for services alone.
+            guard case .service(let service) = open.destination else {
+                throw Refusal(.forbidden, "a client may open services only")
+            }
+            if case .refused(let reason) = self.context.currentRules.policy.mayUse(service: service, client: self.name) {
+                throw Refusal(.forbidden, reason)
+            }
+            self.dial(try self.context.services.targets(for: service)[...], for: id, service: service, source: open.source)
+        } catch {
+            self.refuse(id, error, open)
+        }
+    }
+
+    /// Tries one target after the other within the dial bound of each.
+    private func dial(_ targets: ArraySlice<HostPort>, for id: StreamID, service: String, source: String) {
+        guard let target = targets.first else { return }
+        TargetDialer.dial(
+            host: target.host.description, port: target.port, timeout: self.context.currentRules.dialTimeout,
+            environment: self.loop.environment
+        ) { result in
+            switch result {
+            case .success(let socket): self.driver.serve(id, with: socket)
+            case .failure(let refusal):
+                guard targets.count > 1 else {
+                    return self.refuse(id, refusal, Open(destination: .service(service), source: source))
+                }
+                self.dial(targets.dropFirst(), for: id, service: service, source: source)
+            }
+        }
+    }
+
+    private func refuse(_ id: StreamID, _ refusal: Refusal, _ open: Open) {
+        self.context.refusals.note(refusal, destination: open.destination, source: open.source, client: self.name)
+        self.driver.refuse(id, refusal)
+    }
+
+    func session(_ session: SessionDriver, received message: ControlMessage) {
+        if case .register(let register) = message { self.ports.apply(register) }
+    }
+
+    func session(_ session: SessionDriver, lostLink cause: LinkLoss) {
+        self.context.logger.info("client lost its link", metadata: self.logMetadata.merging(["cause": "\(cause)"]) { $1 })
+    }
+
+    func session(_ session: SessionDriver, ended end: SessionEnd) {
+        self.ports.closeAll()
+        self.loop.forget(self)
+        self.context.logger.info("client session ended", metadata: self.logMetadata.merging(["reason": "\(end)"]) { $1 })
+    }
+}

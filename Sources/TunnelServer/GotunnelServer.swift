@@ -1,0 +1,257 @@
+import Admin
+import Daemon
+import Foundation
+import Identity
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Settings
+import Synchronization
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// A running server: its event loops, its link port, its services, until it is told to stop.
+package final class GotunnelServer: DaemonService {
+    let context: ServerContext
+    let settings: Mutex<ServerSettings>
+    let startedAt = Timestamp.now()
+    private let surroundings: Surroundings
+    private let configuration: String
+    private let group: MultiThreadedEventLoopGroup
+    private let loops: [HostedLoop]
+    private let links: LinkServer
+    private let lock: StateLock
+    private let state = Mutex(Lifecycle())
+    private let drainRequests = AsyncStream.makeStream(of: Void.self)
+
+    private struct Lifecycle {
+        var listener: (any Channel)?
+        var isServing = false
+    }
+
+    /// Reads secrets and certificates and makes everything; nothing listens yet.
+    package static func make(
+        _ loaded: LoadedSettings<ServerSettings>, surroundings: Surroundings, logger: Logger, threads: Int = System.coreCount
+    ) async throws -> GotunnelServer {
+        let settings = loaded.settings
+        guard let lock = try StateLock.acquire(directory: settings.stateDirectory) else {
+            throw StartupError(
+                "server.state_dir: another process uses \(settings.stateDirectory); stop it, or give each its own state_dir", .temporary)
+        }
+        let credentials = try ServerCredentials.load(settings, surroundings, now: Date())
+        var rng = SystemRandomNumberGenerator()
+        let context = ServerContext(
+            name: settings.name, instance: WireID.random(using: &rng), logger: logger,
+            services: ServiceBoard(settings.services, logger: logger), budget: MemoryBudget(limit: settings.limits.memoryBudget),
+            metrics: TransportMetrics(), rules: try ServerRules(settings))
+        let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)
+        let party = LocalParty(
+            role: .server, name: settings.name, installation: WireID(bytes: installation.bytes) ?? context.instance,
+            instance: context.instance, software: "gotunnel/\(Version.current)")
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        var loops: [HostedLoop] = []
+        for loop in group.makeIterator() {
+            loops.append(try await loop.submit { HostedLoop(ServerLoop(context: context, eventLoop: loop), on: loop) }.get())
+        }
+        let links = LinkServer(
+            party: party, credentials: credentials.links, gate: HandshakeGate(limit: settings.limits.handshakes),
+            loops: loops.map(\.eventLoop), hosts: loops.map(\.host), observer: HandshakeLog(logger: logger),
+            metrics: context.metrics)
+        Self.announce(credentials, logger)
+        return GotunnelServer(
+            loaded: loaded, surroundings: surroundings, context: context, group: group, loops: loops, links: links, lock: lock)
+    }
+
+    /// An event loop with its clients.
+    private struct HostedLoop: Sendable {
+        let eventLoop: any EventLoop
+        let loop: NIOLoopBound<ServerLoop>
+        let host: NIOLoopBound<any LinkHost>
+
+        /// To be made on `eventLoop`.
+        init(_ loop: ServerLoop, on eventLoop: any EventLoop) {
+            self.eventLoop = eventLoop
+            self.loop = NIOLoopBound(loop, eventLoop: eventLoop)
+            self.host = NIOLoopBound(loop, eventLoop: eventLoop)
+        }
+    }
+
+    private init(
+        loaded: LoadedSettings<ServerSettings>, surroundings: Surroundings, context: ServerContext,
+        group: MultiThreadedEventLoopGroup, loops: [HostedLoop], links: LinkServer, lock: StateLock
+    ) {
+        self.settings = Mutex(loaded.settings)
+        self.configuration = loaded.path
+        self.surroundings = surroundings
+        self.context = context
+        self.group = group
+        self.loops = loops
+        self.links = links
+        self.lock = lock
+    }
+
+    private static func announce(_ credentials: ServerCredentials, _ logger: Logger) {
+        logger.info("server certificate", metadata: ["sha256": "\(credentials.certificate.fingerprint)"])
+        for id in credentials.ring.sharedIDs {
+            logger.warning(
+                "token is bound to no client names: whoever holds it can pose as any client",
+                metadata: ["token": "\(id)", "mend": "tokens: [{id, token_file, clients: [names]}]"])
+        }
+    }
+
+    package var admin: any AdminSource { ServerAdmin(self) }
+
+    package func observe(_ metrics: TunnelMetrics) {
+        let context = self.context
+        metrics.registry.onScrape {
+            metrics.clients.set(context.clients)
+            metrics.memory.set(context.budget.held)
+            metrics.memoryBudget.set(context.budget.limit)
+        }
+    }
+
+    // MARK: Life
+
+    /// Serves until a graceful shutdown begins, then drains and ends.
+    package func run() async throws {
+        try await self.listen()
+        let board = self.context.services
+        let checks = Task { await board.run(group: self.group) }
+        self.context.services.onChange { [weak self] in self?.eachLoopNow { $0.announceServices() } }
+        await self.untilShutdown()
+        _ = try? await self.drain(wait: true)
+        checks.cancel()
+        await self.stop()
+        await checks.value
+        try await self.group.shutdownGracefully()
+    }
+
+    private func listen() async throws {
+        let address = self.settings.withLock { $0.address }
+        do {
+            let listener = try await self.links.bind(
+                host: address.host.description, port: address.port, group: self.group
+            ).get()
+            self.state.withLock { $0 = Lifecycle(listener: listener, isServing: true) }
+        } catch {
+            let reason = String(describing: error)
+            throw StartupError(
+                "server.addr: cannot listen on \(address): \(PrintableText.clean(reason)); free the port or choose another", .unavailable)
+        }
+        self.context.logger.notice(
+            "server is listening", metadata: ["name": "\(self.context.name)", "addr": "\(address)", "version": "\(Version.current)"])
+    }
+
+    private func untilShutdown() async {
+        await withGracefulShutdownHandler {
+            for await _ in self.drainRequests.stream { break }
+        } onGracefulShutdown: {
+            self.drainRequests.continuation.finish()
+        }
+    }
+
+    private func stop() async {
+        let listener = self.state.withLock { state in
+            defer { state = Lifecycle() }
+            return state.listener
+        }
+        try? await listener?.close().get()
+        await self.eachLoop { loop in
+            for session in loop.sessions { session.driver.end(.closedHere(.shutdown, "the server stops")) }
+        }
+        // The good-byes are on their way; a moment lets them leave before the loops end.
+        try? await Task.sleep(for: .milliseconds(50))
+        self.context.logger.notice("server has stopped")
+    }
+
+    var isServing: Bool { self.state.withLock { $0.isServing } }
+
+    // MARK: Loops
+
+    /// Runs `body` on every event loop and gathers the results.
+    @discardableResult
+    func eachLoop<Value: Sendable>(_ body: @escaping @Sendable (ServerLoop) -> Value) async -> [Value] {
+        var values: [Value] = []
+        for loop in self.loops {
+            if let value = try? await loop.eventLoop.submit({ body(loop.loop.value) }).get() { values.append(value) }
+        }
+        return values
+    }
+
+    private func eachLoopNow(_ body: @escaping @Sendable (ServerLoop) -> Void) {
+        for loop in self.loops { loop.eventLoop.execute { body(loop.loop.value) } }
+    }
+
+    // MARK: Drain
+
+    /// Takes no new streams and waits, if told to, for the old ones up to the deadline; those left then are reset.
+    func drain(wait: Bool) async throws -> Int {
+        let deadline = self.settings.withLock { $0.drainTimeout }
+        if !self.context.isDraining {
+            self.context.setDraining(true)
+            self.context.logger.notice("server drains", metadata: ["deadline_seconds": "\(deadline.inSeconds)"])
+            await self.eachLoop { loop in
+                for session in loop.sessions { session.drain(deadline: deadline) }
+            }
+        }
+        guard wait else { return await self.streamCount() }
+        let end = ContinuousClock.now + deadline
+        while ContinuousClock.now < end, self.context.isDraining {
+            if await self.streamCount() == 0 { return 0 }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        let left = await self.streamCount()
+        guard left > 0, self.context.isDraining else { return left }
+        self.context.logger.warning("drain deadline reached; the streams left are reset", metadata: ["streams": "\(left)"])
+        await self.eachLoop { loop in
+            for session in loop.sessions { session.driver.resetStreams(.drained) }
+        }
+        return left
+    }
+
+    func undrain() async {
+        self.context.setDraining(false)
+        await self.eachLoop { loop in
+            for session in loop.sessions { session.undrain() }
+        }
+        self.context.logger.notice("server serves again")
+    }
+
+    func streamCount() async -> Int {
+        await self.eachLoop { $0.sessions.reduce(0) { $0 + $1.driver.streamCount } }.reduce(0, +)
+    }
+
+    /// Whether a new stream or session would be taken.
+    var readinessProblem: String? {
+        if !self.isServing { return "not listening yet" }
+        return self.context.isDraining ? "draining" : nil
+    }
+
+    // MARK: Reload
+
+    /// Reads the configuration again and puts in force what can change while running. A bad file changes nothing.
+    package func reload() async throws -> [String] {
+        let loaded = try SettingsLoader.loadServer(path: self.configuration, in: self.surroundings)
+        let old = self.settings.withLock { $0 }
+        let change = SettingsChange.between(old, loaded.settings)
+        let settings = loaded.settings.keeping(old)
+        let credentials = try ServerCredentials.load(settings, self.surroundings, now: Date())
+        let rules = try ServerRules(settings)
+        self.settings.withLock { $0 = settings }
+        self.links.replace(credentials.links)
+        self.links.setHandshakeLimit(settings.limits.handshakes)
+        self.context.budget.setLimit(settings.limits.memoryBudget)
+        self.context.replaceRules(rules)
+        self.context.services.replace(settings.services)
+        LogSetup.setLevel(settings.log.level.loggerLevel)
+        let ring = credentials.ring
+        await self.eachLoop { loop in
+            loop.applyRules { token, client in ring.stillPermits(tokenID: token, client: client) }
+        }
+        let lines = loaded.notices.map(\.rendered) + change.lines
+        for line in lines { self.context.logger.notice("configuration reloaded", metadata: ["change": "\(line)"]) }
+        return lines
+    }
+}

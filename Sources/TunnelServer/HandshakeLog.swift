@@ -1,0 +1,22 @@
+import Admin
+import Logging
+import TunnelTransport
+
+/// Logs failed handshakes, each kind from each address once a minute: whoever knocks cannot fill the log.
+struct HandshakeLog: HandshakeObserver {
+    private let logger: Logger
+    private let limiter = OncePer(interval: .seconds(60))
+
+    init(logger: Logger) { self.logger = logger }
+
+    func handshakeFailed(_ error: HandshakeError, address: String) {
+        let host = address.lastIndex(of: ":").map { String(address[..<$0]) } ?? address
+        guard let suppressed = self.limiter.admit(kind: error.failure.rawValue, source: host) else { return }
+        self.logger.warning(
+            "handshake failed",
+            metadata: [
+                "address": "\(address)", "reason": "\(error.failure.rawValue)", "detail": "\(error.detail)",
+                "suppressed": "\(suppressed)",
+            ])
+    }
+}

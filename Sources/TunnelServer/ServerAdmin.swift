@@ -1,0 +1,115 @@
+import Admin
+import Daemon
+import Settings
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// What the admin API shows of a server and can make it do.
+package struct ServerAdmin: AdminSource {
+    private let server: GotunnelServer
+
+    package init(_ server: GotunnelServer) { self.server = server }
+
+    package func readiness() async -> String? { self.server.readinessProblem }
+
+    package func status() async throws -> DaemonStatus {
+        let rows = await self.rows()
+        let problem = self.server.readinessProblem
+        return .server(
+            ServerStatus(
+                name: self.server.context.name, ready: problem == nil, reason: problem, draining: self.server.context.isDraining,
+                clients: rows.count, streams: rows.reduce(0) { $0 + $1.streams }, services: self.services,
+                process: ProcessStatus.current(since: self.server.startedAt, budget: self.server.context.budget),
+                sessions: SessionTotals(
+                    linked: rows.count(where: \.linked), waiting: rows.count { !$0.linked },
+                    resumes: rows.reduce(0) { $0 + $1.resumes }, replayBytes: rows.reduce(0) { $0 + $1.replayBytes },
+                    bytesIn: rows.reduce(0) { $0 + $1.bytesIn }, bytesOut: rows.reduce(0) { $0 + $1.bytesOut })))
+    }
+
+    package func clients() async throws -> [ClientRow] { await self.rows() }
+
+    package func exposures() async throws -> [ExposureRow] {
+        let server = self.server.context.name
+        let rows = await self.server.eachLoop { loop in
+            loop.sessions.flatMap { session in
+                session.exposures.map { entry in
+                    ExposureRow(
+                        client: session.name, name: entry.declaration.name, port: entry.declaration.mappedPort.map(Int.init),
+                        healthy: entry.isServed, servers: [server],
+                        reason: entry.problem ?? (entry.declaration.isHealthy ? nil : "its target is down"))
+                }
+            }
+        }
+        return rows.flatMap { $0 }.sorted { ($0.client, $0.name) < ($1.client, $1.name) }
+    }
+
+    package func streams() async throws -> [StreamRow] {
+        let now = Timestamp.now()
+        let rows = await self.server.eachLoop { loop in
+            loop.sessions.flatMap { session in
+                session.driver.streamSnapshots().map { StreamRow($0, client: session.name, openedHereBy: .server, now: now) }
+            }
+        }
+        return rows.flatMap { $0 }.sorted { ($0.client, $0.id) < ($1.client, $1.id) }
+    }
+
+    package func drain(wait: Bool) async throws -> ActionResult {
+        let left = try await self.server.drain(wait: wait)
+        return ActionResult(left == 0 ? "drained: no streams are left" : "draining: \(left) streams are left")
+    }
+
+    package func undrain() async throws -> ActionResult {
+        await self.server.undrain()
+        return ActionResult("the server takes new streams again")
+    }
+
+    package func reload() async throws -> ActionResult {
+        do {
+            let lines = try await self.server.reload()
+            return ActionResult(messages: lines.isEmpty ? ["nothing changed"] : lines)
+        } catch {
+            throw AdminError(422, "nothing was changed: \(error)")
+        }
+    }
+
+    package func evict(client: String) async throws -> ActionResult {
+        let found = await self.server.eachLoop { loop in
+            guard let session = loop.session(named: client) else { return false }
+            session.driver.end(.closedHere(.superseded, "evicted by the operator"))
+            return true
+        }
+        guard found.contains(true) else {
+            throw AdminError.notFound("no client named \(PrintableText.clean(client)) is connected; see gotunnelctl clients")
+        }
+        return ActionResult("the session of \(client) has ended; the client may come back")
+    }
+
+    private var services: [ServiceStatus] {
+        self.server.context.services.snapshot.map { service in
+            ServiceStatus(
+                name: service.settings.name, healthy: service.isHealthy,
+                targets: service.targets.map {
+                    ServiceStatus.Target(
+                        addr: "\($0.address)", healthy: $0.health.isHealthy, reason: $0.health.isHealthy ? nil : $0.health.reason)
+                })
+        }
+    }
+
+    private func rows() async -> [ClientRow] {
+        let server = self.server.context.name
+        let rows = await self.server.eachLoop { loop in loop.sessions.map { ClientRow($0, server: server) } }
+        return rows.flatMap { $0 }.sorted { $0.name < $1.name }
+    }
+}
+
+extension ClientRow {
+    init(_ session: ClientSession, server: String) {
+        let state = session.driver.snapshot()
+        self.init(
+            name: session.name, instance: session.instance.description, addr: session.address, servers: [server],
+            since: session.since, streams: state.streams, exposures: session.exposures.map(\.declaration.name),
+            version: session.software, linked: state.isAttached, rttSeconds: state.roundTrip?.inSeconds, resumes: state.resumes,
+            replayBytes: state.replayBytes, bytesIn: Int(clamping: state.bytesReceived), bytesOut: Int(clamping: state.bytesSent))
+    }
+}

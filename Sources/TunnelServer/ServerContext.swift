@@ -1,0 +1,95 @@
+import Daemon
+import Identity
+import Logging
+import Settings
+import Synchronization
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// What every event loop of a server shares, all of it safe to use from any of them.
+final class ServerContext: Sendable {
+    let name: String
+    let instance: WireID
+    let logger: Logger
+    let refusals: RefusalLog
+    let services: ServiceBoard
+    let ports = PortReservations()
+    let budget: MemoryBudget
+    let metrics: TransportMetrics
+
+    private let rules: Mutex<ServerRules>
+    private let clientCount = Atomic<Int>(0)
+    private let draining = Atomic<Bool>(false)
+
+    init(
+        name: String, instance: WireID, logger: Logger, services: ServiceBoard, budget: MemoryBudget, metrics: TransportMetrics,
+        rules: ServerRules
+    ) {
+        self.name = name
+        self.instance = instance
+        self.logger = logger
+        self.refusals = RefusalLog(logger: logger)
+        self.services = services
+        self.budget = budget
+        self.metrics = metrics
+        self.rules = Mutex(rules)
+    }
+
+    /// What a reload can change.
+    var currentRules: ServerRules { self.rules.withLock { $0 } }
+    func replaceRules(_ rules: ServerRules) { self.rules.withLock { $0 = rules } }
+
+    /// No new sessions and streams.
+    var isDraining: Bool { self.draining.load(ordering: .relaxed) }
+    func setDraining(_ draining: Bool) { self.draining.store(draining, ordering: .relaxed) }
+
+    /// Takes one of the places for clients; false when there is none.
+    func admitClient() -> Bool {
+        let limit = self.currentRules.maximumClients
+        guard self.clientCount.wrappingAdd(1, ordering: .relaxed).newValue <= limit else {
+            self.clientCount.wrappingSubtract(1, ordering: .relaxed)
+            return false
+        }
+        return true
+    }
+
+    /// How many clients have a session.
+    var clients: Int { self.clientCount.load(ordering: .relaxed) }
+
+    func clientLeft() { self.clientCount.wrappingSubtract(1, ordering: .relaxed) }
+}
+
+/// The part of the configuration that decides about clients, replaced as a whole by a reload.
+struct ServerRules: Sendable {
+    var policy: AccessPolicy
+    var maximumClients: Int
+    /// Where mapped ports listen.
+    var mappedPortAddress: String
+    /// The longest a dial to a target may take.
+    var dialTimeout: Duration
+    /// For the sessions that begin from now on.
+    var session: SessionConfiguration
+
+    init(_ settings: ServerSettings) throws {
+        let entries = try settings.clients?.map { policy in
+            AccessPolicy.Entry(
+                clients: try Identity.NamePattern(policy.pattern.description),
+                services: try policy.services?.map { try Identity.NamePattern($0.description) },
+                exposures: try policy.exposures?.map { try Identity.NamePattern($0.description) },
+                ports: policy.ports?.map { $0.wireRange }, routes: policy.routes.map(\.description))
+        }
+        self.policy = AccessPolicy(entries: entries, ports: settings.exposures.ports?.map { $0.wireRange })
+        self.maximumClients = settings.limits.clients
+        self.mappedPortAddress = settings.exposures.bind.description
+        self.dialTimeout = settings.dialTimeout
+        self.session = SessionConfiguration()
+        self.session.replayBuffer = settings.replayBuffer
+        self.session.streams = settings.limits.streamsPerClient
+        self.session.resumeWindow = settings.resumeWindow.alone
+    }
+}
+
+extension PortRange {
+    fileprivate var wireRange: ClosedRange<UInt16> { UInt16(clamping: self.first)...UInt16(clamping: self.last) }
+}

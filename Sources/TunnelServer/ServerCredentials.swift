@@ -1,0 +1,48 @@
+import Daemon
+import Foundation
+import Identity
+import Settings
+import TunnelTransport
+
+/// The secrets and certificates of a server, read from where the configuration says.
+struct ServerCredentials {
+    let links: LinkCredentials
+    let certificate: ServerCertificate
+    let ring: TokenRing
+
+    /// - Parameters:
+    ///   - surroundings: the process's environment and files.
+    ///   - now: the date for a certificate that has to be made.
+    static func load(_ settings: ServerSettings, _ surroundings: Surroundings, now: Date) throws -> ServerCredentials {
+        let certificate = try Self.certificate(settings, surroundings, now: now)
+        let trust = try settings.tls?.clientCA.map { path in
+            guard let file = try StateFile.read(path, as: .open) else {
+                throw StartupError("server.tls.client_ca: \(path) does not exist; make one with gotunnelctl pki init", .configuration)
+            }
+            return try CertificateTrust(pem: file.text, place: path)
+        }
+        var rng = SystemRandomNumberGenerator()
+        let entries = try settings.tokens.map { token in
+            TokenRing.Entry(
+                try Token(try token.source.read(in: surroundings).reveal(), allowWeak: settings.allowWeakToken),
+                clients: token.clients.isEmpty ? nil : try token.clients.map { try Identity.NamePattern($0.description) },
+                label: token.id)
+        }
+        let others = try settings.cluster?.secrets.map { try Token(try $0.read(in: surroundings).reveal()) } ?? []
+        let ring = try TokenRing(entries, for: .clientToken, distinctFrom: others, using: &rng)
+        let tls = try TLSContext.acceptor(certificate, trust: trust)
+        let links = LinkCredentials(
+            tls: tls, certificate: certificate.fingerprint, authenticator: Authenticator(tokens: ring))
+        return ServerCredentials(links: links, certificate: certificate, ring: ring)
+    }
+
+    private static func certificate(
+        _ settings: ServerSettings, _ surroundings: Surroundings, now: Date
+    ) throws -> ServerCertificate {
+        guard let path = settings.tls?.certificate, let key = settings.tls?.key else {
+            return try ServerCertificate.loadOrCreate(directory: settings.stateDirectory, name: settings.name, at: now)
+        }
+        return try ServerCertificate.load(
+            certificate: path, key: key, credentials: surroundings.environment["CREDENTIALS_DIRECTORY"])
+    }
+}
