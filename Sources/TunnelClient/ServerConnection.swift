@@ -111,9 +111,10 @@ final class ServerConnection {
         self.ticket = ResumeTicket(server: dialed.peer.instance, session: dialed.welcome.session, secret: secret)
         self.plan.connected()
         self.linkIsUp(dialed, event: "connected")
-        self.carry(dialed, on: driver)
         driver.send(.resumeWindow(ResumeWindowMessage(milliseconds: UInt32(clamping: self.settings.window.wholeMilliseconds))))
+        // Before the link: what the server announces may have come together with its WELCOME.
         self.delegate?.sessionBegan()
+        self.carry(dialed, on: driver)
     }
 
     private func dialResume() {

@@ -118,6 +118,17 @@ import Testing
         #expect(!settings.exposures.allows(fixedPort: 21_000))
     }
 
+    @Test func theOwnPortsOfAClientMayBeLowButNotOutsideAWrittenRange() throws {
+        let open = try server("server: {token: \(strongToken), clients: {a: {ports: [443]}, b: {}}}")
+        let a = try #require(open.policy(for: "a"))
+        #expect(open.allows(fixedPort: 443, under: a) && !open.allows(fixedPort: 20_000, under: a))
+        let b = try #require(open.policy(for: "b"))
+        #expect(!open.allows(fixedPort: 443, under: b) && open.allows(fixedPort: 20_000, under: b))
+        let bounded = try server(
+            "server: {token: \(strongToken), clients: {a: {ports: [443]}}, exposures: {ports: [\"20000-20999\"]}}")
+        #expect(!bounded.allows(fixedPort: 443, under: a))
+    }
+
     @Test func anEmptyListOfClientsLetsNobodyInAndAnAbsentOneEverybody() throws {
         #expect(try server("server: {token: \(strongToken), clients: {}}").policy(for: "a") == nil)
         #expect(try server("server:\n  token: \(strongToken)\n  clients:\n  # later\n").policy(for: "a") == .unrestricted)

@@ -52,6 +52,13 @@ package struct ServerSettings: Sendable, Equatable {
         guard let clients else { return .unrestricted }
         return clients.first { $0.pattern.matches(client) }
     }
+
+    /// Whether a client under this policy may fix a mapped port: within the ports that its policy names, if it names any, and
+    /// within `exposures.ports`, if written; without either, from 1024 up.
+    package func allows(fixedPort port: Int, under policy: ClientPolicy) -> Bool {
+        guard let own = policy.ports else { return exposures.allows(fixedPort: port) }
+        return own.contains { $0.contains(port) } && (exposures.ports == nil || exposures.allows(fixedPort: port))
+    }
 }
 
 extension HostPort {
@@ -94,7 +101,7 @@ package struct ClientPolicy: Sendable, Equatable {
     package var services: [NamePattern]?
     /// The exposures they may register; nil: any.
     package var exposures: [NamePattern]?
-    /// The mapped ports they may ask for; nil: what `MappedPortSettings` allows.
+    /// The mapped ports they may ask for; nil: what `exposures` allows; see `ServerSettings.allows(fixedPort:under:)`.
     package var ports: [PortRange]?
     /// The ranges of addresses they may claim for egress.
     package var routes: [CIDR] = []

@@ -113,7 +113,6 @@ private final class Relay: @unchecked Sendable {
                 try near.pipeline.syncOperations.addHandler(RelayHandler(relay: relay, other: far))
                 try far.pipeline.syncOperations.addHandler(RelayHandler(relay: relay, other: near))
                 far.read()
-                near.read()
             }
     }
 
@@ -180,6 +179,8 @@ private final class RelayHandler: ChannelInboundHandler {
         self.relay = relay
         self.other = other
     }
+
+    func channelActive(context: ChannelHandlerContext) { context.read() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = context.channel

@@ -80,7 +80,7 @@ final class RawSocket: Sendable {
     func send(_ bytes: UnsafeRawBufferPointer) throws {
         var rest = bytes
         while rest.count > 0 {
-            let sent = try Self.check("send", Glibc.send(self.fd, rest.baseAddress, rest.count, CInt(MSG_NOSIGNAL.rawValue)))
+            let sent = try Self.check("send", Glibc.send(self.fd, rest.baseAddress, rest.count, CInt(MSG_NOSIGNAL)))
             rest = UnsafeRawBufferPointer(rebasing: rest[sent...])
         }
     }
@@ -99,7 +99,7 @@ final class RawSocket: Sendable {
     /// Sends as much of `bytes` as goes without waiting; returns how many bytes went.
     func sendAtOnce(_ bytes: [UInt8]) -> Int {
         bytes.withUnsafeBytes {
-            max(0, Glibc.send(self.fd, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue) | CInt(MSG_DONTWAIT.rawValue)))
+            max(0, Glibc.send(self.fd, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)))
         }
     }
 

@@ -1,0 +1,65 @@
+import NIOCore
+import TunnelWire
+
+@testable import TunnelSession
+
+/// What must hold at every moment, and what must be left at the end.
+extension SimulatedEnd {
+    func checkInvariants(_ now: Moment) throws {
+        let session = self.session
+        var outstanding = 0
+        var growth = 0
+        var queued = 0
+        for (id, stream) in session.streams {
+            let window = stream.incoming
+            guard window.outstanding + window.remaining <= window.window, window.remaining >= 0, stream.sendCredit >= 0 else {
+                throw Broken("stream \(id): window \(window), credit \(stream.sendCredit)")
+            }
+            guard window.window <= max(session.configuration.maximumStreamWindow, Limits.initialCredit) else {
+                throw Broken("stream \(id) has a window of \(window.window)")
+            }
+            outstanding += window.outstanding
+            growth += window.growth
+            queued += stream.outbound.footprint
+        }
+        guard outstanding == session.outstanding, growth == session.windowGrowth, queued == session.queuedFootprint else {
+            throw Broken("it counts \(session.outstanding), \(session.windowGrowth), \(session.queuedFootprint) bytes")
+        }
+        guard growth <= session.configuration.windowGrowth else { throw Broken("windows grew by \(growth)") }
+        guard session.heldBytes >= session.replayBytes, session.replay.acknowledged <= session.sent else {
+            throw Broken("counts that cannot be")
+        }
+    }
+
+    /// Judges a frame that is about to go onto the link.
+    func check(_ frame: ByteBuffer, isNew: Bool) throws {
+        guard isNew, let packed = frame.getInteger(at: frame.readerIndex, as: UInt64.self) else { return }
+        let header = FrameHeader(packed: packed)
+        guard header.length == frame.readableBytes - Limits.frameHeader else { throw Broken("\(header) on \(frame)") }
+        guard header.type == .data else { return }
+        let before = self.session.replayBytes - frame.storageCapacity
+        guard before < self.session.configuration.replayBuffer else { throw Broken("a frame more than the replay buffer holds") }
+        guard frame.storageCapacity <= max(65_536, 4 * header.length + 64) || header.length * 4 >= frame.storageCapacity else {
+            throw Broken("a frame of \(header.length) bytes pins \(frame.storageCapacity)")
+        }
+    }
+
+    func checkNothingIsLeft() throws {
+        let session = self.session
+        guard session.streamCount == 0, session.heldBytes == 0, session.windowGrowth == 0, session.controlQueued == 0 else {
+            throw Broken("\(self.side) leaks \(session.streamCount) streams, \(session.heldBytes) bytes, \(session.windowGrowth) growth")
+        }
+    }
+
+    /// Every stream was answered, and came to the same end on both sides.
+    func checkStreams(against peer: SimulatedEnd) throws {
+        for (id, stream) in self.streams {
+            let wasCut = stream.resetCode != nil || peer.streams[id]?.resetCode != nil
+            guard stream.isOver else { throw Broken("stream \(id) was left behind") }
+            if wasCut || stream.refusal != nil { continue }
+            guard stream.phase == .open, stream.sent == stream.toSend, stream.received == peer.streams[id]?.sent else {
+                throw Broken("stream \(id) ended early: \(stream)")
+            }
+        }
+    }
+}
