@@ -30,6 +30,9 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // What hummingbird hands to the admin API's own listener; both come with it anyway.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     ],
     targets: [
         .target(name: "TunnelWire", dependencies: [nioCore], swiftSettings: strict),
@@ -52,7 +55,9 @@ let package = Package(
         .target(
             name: "Admin",
             dependencies: [
-                nioCore, nioPosix, logging, product("CoreMetrics", "swift-metrics"), product("Hummingbird", "hummingbird"),
+                nioCore, nioPosix, product("NIOHTTP1", "swift-nio"), logging, product("CoreMetrics", "swift-metrics"),
+                product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
+                product("Hummingbird", "hummingbird"),
                 product("HummingbirdCore", "hummingbird"), product("AsyncHTTPClient", "async-http-client"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -85,5 +90,27 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "gotunnelctl", dependencies: ["Admin", "Identity", "Settings", argumentParser], swiftSettings: strict),
+        .testTarget(name: "TunnelWireTests", dependencies: ["TunnelWire", nioCore], swiftSettings: strict),
+        .testTarget(
+            name: "TunnelSessionTests",
+            dependencies: ["TunnelSession", "TunnelWire", nioCore, product("DequeModule", "swift-collections")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IdentityTests",
+            dependencies: [
+                "Identity", product("Crypto", "swift-crypto"), product("X509", "swift-certificates"),
+                product("SwiftASN1", "swift-asn1"),
+            ], swiftSettings: strict),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
+        .testTarget(
+            name: "AdminTests", dependencies: ["Admin", logging, product("CoreMetrics", "swift-metrics"), nioCore, nioPosix],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TunnelTransportTests",
+            dependencies: [
+                "TunnelTransport", "TunnelSession", "TunnelWire", "Identity", nioCore, nioPosix, nioSSL,
+                product("NIOTLS", "swift-nio"), product("Crypto", "swift-crypto"),
+            ], swiftSettings: strict),
+        .testTarget(name: "TunnelClientTests", dependencies: ["TunnelClient", "TunnelSession"], swiftSettings: strict),
     ]
 )

@@ -25,6 +25,8 @@ extension StartupError {
     /// The code for an error of a library or module that has none of its own.
     static func exitCode(for error: any Error) -> Int32 {
         switch error {
+        // A full disk or a missing right may pass, so a supervisor is to try again.
+        case let problem as IdentityProblem where problem.kind == .system: Code.unavailable.rawValue
         case is SettingsError, is SecretTrouble, is IdentityProblem, is TokenError, is TokenRingError, is NamePatternError:
             Code.configuration.rawValue
         default: Code.internalError.rawValue

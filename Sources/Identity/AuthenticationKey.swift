@@ -22,7 +22,6 @@ package enum KeyPurpose: Sendable, Equatable {
 package struct AuthenticationKey: Sendable {
     package let tokenID: String
     let proofKey: SymmetricKey
-    private let material: SymmetricKey
 
     package init(_ token: Token, for purpose: KeyPurpose) {
         self.init(tokenID: token.id, material: token.material, purpose: purpose)
@@ -30,18 +29,8 @@ package struct AuthenticationKey: Sendable {
 
     init(tokenID: String, material: SymmetricKey, purpose: KeyPurpose) {
         self.tokenID = tokenID
-        self.material = material
         self.proofKey = HKDF<SHA256>.deriveKey(
             inputKeyMaterial: material, info: Array(purpose.label.utf8), outputByteCount: 32)
-    }
-
-    /// The secret of the session that this handshake begins, which both sides work out and neither sends: HKDF-SHA-256 of the
-    /// token, salt = SHA-256 of the transcript (label `gotunnel/1 session`), `info` = `gotunnel/1 session`, 32 bytes.
-    package func sessionSecret(for transcript: HandshakeTranscript) -> SessionSecret {
-        let salt = Array(SHA256.hash(data: transcript.encoded(label: SessionSecret.label)))
-        return SessionSecret(
-            HKDF<SHA256>.deriveKey(
-                inputKeyMaterial: material, salt: salt, info: Array(SessionSecret.label.utf8), outputByteCount: 32))
     }
 }
 
@@ -49,7 +38,6 @@ package struct AuthenticationKey: Sendable {
 package struct SessionSecret: Sendable {
     /// In bytes.
     package static let length = 32
-    static let label = "gotunnel/1 session"
 
     let key: SymmetricKey
 
@@ -62,7 +50,7 @@ package struct SessionSecret: Sendable {
         self.init(SymmetricKey(data: bytes))
     }
 
-    /// A secret from `generator`, which has to be a cryptographic one outside tests. For sessions that have no token (mTLS).
+    /// A secret from `generator`, which has to be a cryptographic one outside tests. The acceptor chooses it.
     package static func generate(using generator: inout some RandomNumberGenerator) -> SessionSecret {
         SessionSecret(SymmetricKey(data: generator.bytes(length)))
     }

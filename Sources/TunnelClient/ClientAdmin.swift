@@ -26,8 +26,8 @@ struct ClientAdmin: AdminSource {
                 draining: self.client.isDraining, links: [LinkStatus(link)], streams: session?.streams ?? 0, forwards: forwards,
                 exposures: self.exposureStatus, process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
                 sessions: SessionTotals(
-                    linked: link.isUp ? 1 : 0, waiting: session != nil && !link.isUp ? 1 : 0, resumes: session?.resumes ?? 0,
-                    resumedBytes: Int(clamping: session?.replayedBytes ?? 0), replayBytes: session?.replayBytes ?? 0,
+                    linked: link.isUp ? 1 : 0, waiting: session != nil && !link.isUp ? 1 : 0, resumes: self.client.totals.resumes,
+                    resumedBytes: self.client.totals.resumedBytes, replayBytes: session?.replayBytes ?? 0,
                     bytesIn: Int(clamping: session?.bytesReceived ?? 0), bytesOut: Int(clamping: session?.bytesSent ?? 0))))
     }
 

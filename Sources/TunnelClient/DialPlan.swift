@@ -60,6 +60,12 @@ struct DialPlan: Sendable {
         return self.server == 0 ? self.backoff.next(using: &rng) : .zero
     }
 
+    /// The wait before a new session after the old one was taken over by another process of the same installation: were
+    /// there two of them for long, they would evict each other as fast as they can dial.
+    func waitAfterTakeover(using rng: inout some RandomNumberGenerator) -> Duration {
+        .seconds(15) * Double.random(in: 0.5...1, using: &rng)
+    }
+
     /// Every server refused this client, and none ever took it: trying on makes no sense.
     var isHopeless: Bool { !self.wasEverAccepted && self.refusedBy.count == self.serverCount }
 

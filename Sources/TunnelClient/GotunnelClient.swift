@@ -17,6 +17,7 @@ package final class GotunnelClient: DaemonService {
     let startedAt = Timestamp.now()
     let exposures: ExposureBoard
     let budget: MemoryBudget
+    let totals: TransportTotals
     private let surroundings: Surroundings
     private let configuration: String
     private let logger: Logger
@@ -60,12 +61,13 @@ package final class GotunnelClient: DaemonService {
         }.get()
         return GotunnelClient(
             loaded: loaded, surroundings: surroundings, logger: logger, group: group, worker: worker, party: party,
-            exposures: exposures, budget: budget, lock: lock)
+            exposures: exposures, budget: budget, totals: metrics.totals, lock: lock)
     }
 
     private init(
         loaded: LoadedSettings<ClientSettings>, surroundings: Surroundings, logger: Logger, group: MultiThreadedEventLoopGroup,
-        worker: NIOLoopBound<ClientWorker>, party: LocalParty, exposures: ExposureBoard, budget: MemoryBudget, lock: StateLock
+        worker: NIOLoopBound<ClientWorker>, party: LocalParty, exposures: ExposureBoard, budget: MemoryBudget,
+        totals: TransportTotals, lock: StateLock
     ) {
         self.settings = Mutex(loaded.settings)
         self.configuration = loaded.path
@@ -76,6 +78,7 @@ package final class GotunnelClient: DaemonService {
         self.party = party
         self.exposures = exposures
         self.budget = budget
+        self.totals = totals
         self.lock = lock
     }
 

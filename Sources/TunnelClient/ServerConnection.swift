@@ -225,7 +225,15 @@ extension ServerConnection: SessionDelegate {
         self.downReason = end.description
         guard !self.isStopped else { return }
         self.logger.warning("session ended; its streams were reset", metadata: ["reason": "\(end)"])
-        self.after(.zero) { $0.dialFresh() }
+        var wait = Duration.zero
+        if case .closedByPeer(let close) = end, close.code == .superseded {
+            var rng = SystemRandomNumberGenerator()
+            wait = self.plan.waitAfterTakeover(using: &rng)
+            self.logger.error(
+                "another process with this client's state directory took over; a copied installation needs a state_dir of its own",
+                metadata: ["retry_seconds": "\(wait.inSeconds)"])
+        }
+        self.after(wait) { $0.dialFresh() }
     }
 }
 

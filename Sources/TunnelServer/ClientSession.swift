@@ -18,7 +18,7 @@ final class ClientSession: SessionDelegate {
     let software: String
     let since = Timestamp.now()
     /// The token it used, nil with a certificate.
-    let tokenID: String?
+    private(set) var tokenID: String?
     private(set) var address: String
     private let ports: MappedPorts
     private unowned let loop: ServerLoop
@@ -56,7 +56,11 @@ final class ClientSession: SessionDelegate {
     /// What it has registered, by name.
     var exposures: [MappedPorts.Entry] { self.ports.entries }
 
-    func resumed(by peer: AuthenticatedPeer) { self.address = peer.address }
+    /// A new link carries it. The token may be another: whoever rotates tokens keeps the sessions.
+    func resumed(by peer: AuthenticatedPeer) {
+        self.address = peer.address
+        self.tokenID = peer.token?.id
+    }
 
     func announceServices() {
         let policy = self.context.currentRules.policy

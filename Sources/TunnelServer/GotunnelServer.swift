@@ -136,9 +136,8 @@ package final class GotunnelServer: DaemonService {
             ).get()
             self.state.withLock { $0 = Lifecycle(listener: listener, isServing: true) }
         } catch {
-            let reason = String(describing: error)
-            throw StartupError(
-                "server.addr: cannot listen on \(address): \(PrintableText.clean(reason)); free the port or choose another", .unavailable)
+            let reason = ConnectFailure(error).reason
+            throw StartupError("server.addr: cannot listen on \(address): \(reason); free the port or choose another", .unavailable)
         }
         self.context.logger.notice(
             "server is listening", metadata: ["name": "\(self.context.name)", "addr": "\(address)", "version": "\(Version.current)"])

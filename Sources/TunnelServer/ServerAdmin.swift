@@ -23,7 +23,8 @@ package struct ServerAdmin: AdminSource {
                 process: ProcessStatus.current(since: self.server.startedAt, budget: self.server.context.budget),
                 sessions: SessionTotals(
                     linked: rows.count(where: \.linked), waiting: rows.count { !$0.linked },
-                    resumes: rows.reduce(0) { $0 + $1.resumes }, replayBytes: rows.reduce(0) { $0 + $1.replayBytes },
+                    resumes: self.server.context.metrics.totals.resumes,
+                    resumedBytes: self.server.context.metrics.totals.resumedBytes, replayBytes: rows.reduce(0) { $0 + $1.replayBytes },
                     bytesIn: rows.reduce(0) { $0 + $1.bytesIn }, bytesOut: rows.reduce(0) { $0 + $1.bytesOut })))
     }
 
@@ -76,7 +77,7 @@ package struct ServerAdmin: AdminSource {
     package func evict(client: String) async throws -> ActionResult {
         let found = await self.server.eachLoop { loop in
             guard let session = loop.session(named: client) else { return false }
-            session.driver.end(.closedHere(.superseded, "evicted by the operator"))
+            session.driver.end(.closedHere(.shutdown, "evicted by the operator"))
             return true
         }
         guard found.contains(true) else {

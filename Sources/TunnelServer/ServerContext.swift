@@ -86,6 +86,7 @@ struct ServerRules: Sendable {
         self.session = SessionConfiguration()
         self.session.replayBuffer = settings.replayBuffer
         self.session.streams = settings.limits.streamsPerClient
+        self.session.bandwidth = settings.limits.bandwidthPerClient
         self.session.resumeWindow = settings.resumeWindow.alone
     }
 }

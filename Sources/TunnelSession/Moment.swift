@@ -7,6 +7,12 @@ package struct Moment: Comparable, Hashable, Sendable {
 
     package static func < (left: Moment, right: Moment) -> Bool { left.nanoseconds < right.nanoseconds }
 
+    /// The earlier of two points that may not be there.
+    package static func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+
     package static func + (moment: Moment, span: Duration) -> Moment {
         Moment(nanoseconds: moment.nanoseconds + span.wholeNanoseconds)
     }

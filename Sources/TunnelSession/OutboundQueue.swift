@@ -32,7 +32,8 @@ struct OutboundQueue: Sendable {
     /// The next DATA frame for `stream` with at most `limit` bytes of payload. The queue must not be empty.
     ///
     /// A whole buffer with room in front and no other owner gets its header in place; anything else is copied
-    /// into a buffer of its own, because one small TLS record for a header costs more than the copy.
+    /// into a buffer of its own, because one small TLS record for a header costs more than the copy. So is what is left
+    /// of a buffer that was far larger: until it is acknowledged it would pin all of it.
     mutating func nextFrame(stream: StreamID, limit: Int) -> ByteBuffer? {
         guard var buffer = self.front.take() else { return nil }
         let length = min(limit, buffer.readableBytes, Self.largestPayload)
@@ -46,7 +47,8 @@ struct OutboundQueue: Sendable {
         }
         self.footprint -= buffer.storageCapacity
         self.front = self.others.popFirst()
-        return buffer.prefixInPlace(header: header) ? buffer : buffer.copiedFrame(header: header, length: length)
+        let isWorthKeeping = length * 4 >= buffer.storageCapacity
+        return isWorthKeeping && buffer.prefixInPlace(header: header) ? buffer : buffer.copiedFrame(header: header, length: length)
     }
 
     mutating func removeAll() {

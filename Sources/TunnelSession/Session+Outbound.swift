@@ -17,7 +17,7 @@ extension Session {
             return self.sequence(frame, isControl: true)
         }
         if let frame = self.nextCredit(now: now) { return self.sequence(frame, isControl: true) }
-        return self.nextData()
+        return self.nextData(now: now)
     }
 
     private mutating func sequence(_ frame: ByteBuffer, isControl: Bool) -> ByteBuffer {
@@ -42,7 +42,7 @@ extension Session {
     }
 
     private mutating func nextCredit(now: Moment) -> ByteBuffer? {
-        guard self.pressure != .exhausted else { return nil }
+        guard self.pressure != .exhausted, self.creditRate?.isOpen(now: now) ?? true else { return nil }
         while let id = self.creditDue.popFirst() {
             guard let index = self.streams.index(forKey: id) else { continue }
             self.streams.values[index].isCreditDue = false
@@ -52,6 +52,7 @@ extension Session {
                 now: now, roundTrip: self.roundTrip, maximum: self.configuration.maximumStreamWindow,
                 room: max(0, self.configuration.windowGrowth - self.windowGrowth))
             self.windowGrowth += self.streams.values[index].incoming.growth - before
+            self.creditRate?.spend(Int(credit))
             if credit > 0 { return StreamFrames.credit(credit, stream: id) }
         }
         return nil
@@ -59,8 +60,8 @@ extension Session {
 
     /// Deficit round robin (Shreedhar and Varghese, 1995) over the streams that have bytes and credit. A stream that
     /// is alone may fill a whole frame.
-    private mutating func nextData() -> ByteBuffer? {
-        guard self.replay.footprint < self.configuration.replayBuffer else { return nil }
+    private mutating func nextData(now: Moment) -> ByteBuffer? {
+        guard self.replay.footprint < self.configuration.replayBuffer, self.sendRate?.isOpen(now: now) ?? true else { return nil }
         while let id = self.ring.popFirst() {
             guard let index = self.streams.index(forKey: id) else { continue }
             self.streams.values[index].isScheduled = false
@@ -83,6 +84,7 @@ extension Session {
         self.queuedFootprint += self.streams.values[index].outbound.footprint - before
         let length = frame.readableBytes - Limits.frameHeader
         self.streams.values[index].sendCredit -= length
+        self.sendRate?.spend(length)
         self.keepTurn(id, at: index, isAlone: isAlone, spent: length)
         self.markHungry(id, at: index)
         self.finishIfDrained(id, at: index)

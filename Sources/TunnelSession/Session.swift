@@ -31,6 +31,9 @@ package struct Session: Sendable {
     var queuedFootprint = 0
     var outstanding = 0
     var announcedWindow: Duration?
+    var sendRate: RateLimit?
+    /// Bounds what arrives by bounding the credit that is given.
+    var creditRate: RateLimit?
 
     /// Whether a link carries the session now.
     package internal(set) var isAttached = false
@@ -54,6 +57,10 @@ package struct Session: Sendable {
         self.heartbeat = Heartbeat(configuration, now: now)
         self.nextStream = side == .dialer ? 1 : 2
         self.highestPeerStream = 0
+        if configuration.bandwidth > 0 {
+            self.sendRate = RateLimit(bytesPerSecond: configuration.bandwidth, now: now)
+            self.creditRate = self.sendRate
+        }
     }
 
     // MARK: What it holds
@@ -116,7 +123,9 @@ package struct Session: Sendable {
         if let detachedAt = self.detachedAt { return detachedAt + self.resumeWindow }
         guard self.isAttached else { return nil }
         let beat = self.heartbeat.deadline(hasStreams: !self.streams.isEmpty)
-        return self.acks.deadline.map { min($0, beat) } ?? beat
+        let sending = self.ring.isEmpty ? nil : self.sendRate?.opensAt
+        let crediting = self.creditDue.isEmpty ? nil : self.creditRate?.opensAt
+        return Moment.earlier(beat, Moment.earlier(self.acks.deadline, Moment.earlier(sending, crediting)))
     }
 
     /// Time has passed. Afterwards `nextWrite` may have something.
@@ -126,6 +135,8 @@ package struct Session: Sendable {
         }
         guard self.isAttached else { return nil }
         self.acks.timePassed(self.received, now: now)
+        self.sendRate?.fill(now: now)
+        self.creditRate?.fill(now: now)
         self.heartbeat.timePassed(now: now, hasStreams: !self.streams.isEmpty)
         return self.heartbeat.verdict(now: now) == .silent ? .linkSilent : nil
     }

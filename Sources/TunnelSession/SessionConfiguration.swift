@@ -30,6 +30,8 @@ package struct SessionConfiguration: Sendable {
     package var resumeWindow: Duration = .seconds(30)
     /// What a stream may send in its turn while others wait: with its header, one full TLS record.
     package var quantum = 16_384 - 8
+    /// What the session may send, and separately what it gives credit for, in bytes a second; 0: no bound.
+    package var bandwidth = 0
     /// An acknowledgement waits at most this long …
     package var acknowledgementDelay: Duration = .milliseconds(20)
 

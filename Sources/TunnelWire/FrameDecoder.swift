@@ -22,7 +22,11 @@ package struct FrameDecoder: Sendable {
     private var missing = 0
     private var gathered = ByteBuffer()
 
-    package init() {}
+    private let isHandshake: Bool
+
+    /// - Parameter isHandshake: take the frames of a handshake only. Whoever has not proved anything yet can neither make
+    ///   this end keep more than a HELLO nor be listened to for ever.
+    package init(isHandshake: Bool = false) { self.isHandshake = isHandshake }
 
     /// Hands over bytes of the link. `next()` must have returned nil before.
     package mutating func feed(_ bytes: ByteBuffer) {
@@ -80,6 +84,9 @@ package struct FrameDecoder: Sendable {
         }
         let header = FrameHeader(packed: packed)
         try header.check()
+        guard !self.isHandshake || header.type.belongsToHandshake else {
+            throw WireError(.unexpected, "frame type \(header.type.rawValue) in the handshake")
+        }
         self.current = header
         self.missing = header.length
         if header.type.isSequenced { self.received += UInt64(Limits.frameHeader) }

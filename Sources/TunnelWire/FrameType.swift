@@ -58,6 +58,14 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     /// Whether the frame speaks of one stream; the others travel with stream id 0.
     package var belongsToStream: Bool { (Self.open.rawValue...Self.reset.rawValue).contains(self.rawValue) }
 
+    /// Whether the frame may come before a link carries a session.
+    package var belongsToHandshake: Bool {
+        switch self {
+        case .hello, .proof, .welcome, .close: true
+        default: false
+        }
+    }
+
     private static let known: Set<FrameType> = [
         .open, .accepted, .opened, .refused, .data, .credit, .fin, .reset, .register, .registered, .services, .goAway,
         .resumeWindow, .ack, .ping, .pong, .close, .hello, .proof, .welcome,

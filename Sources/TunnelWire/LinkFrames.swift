@@ -28,7 +28,7 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     /// Whether the dialer's session may be continued over another link afterwards.
     package var keepsSession: Bool {
         switch self {
-        case .notMe, .superseded, .silent, .busy: true
+        case .notMe, .silent, .busy: true
         default: false
         }
     }

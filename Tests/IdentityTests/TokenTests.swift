@@ -82,14 +82,13 @@ import Testing
     @Test func nothingPrintsTheSecret() throws {
         let token = try Token("gt1_0a1b2c3d_" + plainHex)
         let key = AuthenticationKey(token, for: .clientToken)
-        let transcript = HandshakeTranscript(
-            tokenID: token.id, dialerHello: [], acceptorHello: [], certificate: CertificateFingerprint(ofDER: []))
+        let secret = try #require(SessionSecret([UInt8](repeating: 0xA7, count: SessionSecret.length)))
         var dumped = ""
-        dump((token, key, key.sessionSecret(for: transcript)), to: &dumped)
+        dump((token, key, secret), to: &dumped)
         let printed = "\(token) \(String(reflecting: token)) \([token]) \(key) \(dumped)"
         #expect(printed.contains("<token id=0a1b2c3d>"))
         #expect(!printed.lowercased().contains(plainHex.prefix(8)))
-        #expect(!printed.contains(Hex.text(key.sessionSecret(for: transcript).reveal()).prefix(8)))
+        #expect(!printed.contains(Hex.text(secret.reveal()).prefix(8)))
     }
 
     @Test func noMessageShowsTheText() {

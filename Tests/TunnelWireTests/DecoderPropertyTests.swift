@@ -41,6 +41,7 @@ import TunnelWire
         var expectedUnsequenced: [[UInt8]] = []
         var links = 0
         while decoder.received < total {
+            try #require(links < 2_000, "the count does not come to its end")
             let before = decoder.received
             let link = traffic.link(after: Int(before), using: &random)
             // Short links most of the time; the more of them break, the longer they live, so that an end comes.

@@ -43,7 +43,7 @@ final class AcceptorHandler: ChannelInboundHandler {
     private let setup: AcceptorSetup
     private let seen: SeenCertificate
     private let deadline: HandshakeDeadline
-    private var decoder = FrameDecoder()
+    private var decoder = FrameDecoder(isHandshake: true)
     private var handshake: AcceptorHandshake?
     private var isOver = false
 

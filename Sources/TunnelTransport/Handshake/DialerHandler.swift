@@ -33,7 +33,7 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let setup: Setup
     private let seen: SeenCertificate
-    private var decoder = FrameDecoder()
+    private var decoder = FrameDecoder(isHandshake: true)
     private var handshake: DialerHandshake?
     private var completion: ((Result<DialedLink, HandshakeError>) -> Void)?
     private var failure: HandshakeError?
@@ -78,8 +78,8 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         var rng = SystemRandomNumberGenerator()
         let handshake = DialerHandshake(
-            party: self.setup.party, credential: self.setup.credential, certificate: fingerprint, ticket: self.setup.ticket,
-            received: self.setup.received, nonce: rng.nonce())
+            party: self.setup.party, credential: self.setup.credential, certificate: fingerprint,
+            serverCertificate: self.seen.value.identity, ticket: self.setup.ticket, received: self.setup.received, nonce: rng.nonce())
         self.handshake = handshake
         context.writeAndFlush(self.wrapOutboundOut(handshake.start()), promise: nil)
     }

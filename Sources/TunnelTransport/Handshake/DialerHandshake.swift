@@ -33,18 +33,21 @@ struct DialerHandshake {
     private let credential: DialerCredential
     private let ticket: ResumeTicket?
     private let certificate: CertificateFingerprint
+    private let serverCertificate: CertificateIdentity?
     private let hello: Hello
 
     /// - Parameters:
     ///   - certificate: of the leaf that this connection showed.
+    ///   - serverCertificate: what that leaf names, where an authority vouches for it.
     ///   - received: bytes of sequenced frames received in the session that `ticket` is for.
     init(
-        party: LocalParty, credential: DialerCredential, certificate: CertificateFingerprint, ticket: ResumeTicket?,
-        received: UInt64, nonce: [UInt8]
+        party: LocalParty, credential: DialerCredential, certificate: CertificateFingerprint,
+        serverCertificate: CertificateIdentity? = nil, ticket: ResumeTicket?, received: UInt64, nonce: [UInt8]
     ) {
         self.credential = credential
         self.ticket = ticket
         self.certificate = certificate
+        self.serverCertificate = serverCertificate
         let resume = ticket.map { ResumeRequest(server: $0.server, session: $0.session, received: received) }
         self.hello = party.hello(method: credential.method, tokenID: credential.tokenID, nonce: nonce, resume: resume)
     }
@@ -77,6 +80,9 @@ struct DialerHandshake {
     private mutating func answer(_ peer: Hello, _ bytes: [UInt8]) throws(HandshakeError) -> Step {
         guard peer.role == .server else { throw .forbidden("the other end is not a server") }
         guard self.hello.commonVersion(with: peer) != nil else { throw .version(peer) }
+        if let named = self.serverCertificate?.name, named != peer.name {
+            throw .forbidden("the server calls itself \(peer.name), but its certificate is for \(named)")
+        }
         if let ticket = self.ticket, ticket.server != peer.instance {
             let reason = "another server instance answers at this address"
             throw HandshakeError(.resume, reason, farewell: Close(.notMe, reason), heard: Close(.notMe, reason))

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOSSL
+import TunnelSession
 import TunnelWire
 
 /// Where an authenticated link hands its bytes.
@@ -33,6 +34,7 @@ final class LinkHandler: ChannelInboundHandler {
     private var joined: ByteBuffer
     private var isJoinedWritten = false
     private var lossCause: LinkLoss?
+    private var unsent = UnsentBound()
 
     /// Frames up to this size travel together: a TLS record of its own costs more than the copy.
     private static let joinedFrame = 2_048
@@ -65,9 +67,12 @@ final class LinkHandler: ChannelInboundHandler {
         self.joined.writeImmutableBuffer(frame)
     }
 
-    func flush() {
+    /// Pushes out what was written. `bytes` of it were frames, for the measurement of the link's rate.
+    func flush(bytes: Int = 0, now: Moment? = nil) {
         self.writeJoined()
         self.context?.flush()
+        guard let now, let bound = self.unsent.wrote(bytes, isFull: !self.isWritable, now: now) else { return }
+        try? self.context?.channel.syncOptions?.setOption(LinkOptions.notSentLowWaterOption, value: bound)
     }
 
     private func writeJoined() {

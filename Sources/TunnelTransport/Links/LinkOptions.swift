@@ -3,9 +3,6 @@ import NIOPosix
 
 /// Socket options of every link.
 enum LinkOptions {
-    /// What the kernel may hold unsent before the link counts as not writable, in bytes: little, so that a frame
-    /// that becomes urgent does not wait behind many that do not.
-    static let notSentLowWater = 128 << 10
     /// TCP_NOTSENT_LOWAT of <linux/tcp.h>.
     static let notSentLowWaterOption = ChannelOptions.Types.SocketOption(
         level: .tcp, name: NIOBSDSocket.Option(rawValue: 25))
@@ -19,7 +16,7 @@ extension ClientBootstrap {
     func linkOptions() -> ClientBootstrap {
         self.channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(LinkOptions.notSentLowWaterOption, value: LinkOptions.notSentLowWater)
+            .channelOption(LinkOptions.notSentLowWaterOption, value: UnsentBound.range.upperBound)
             .channelOption(.writeBufferWaterMark, value: LinkOptions.waterMark)
             .channelOption(.maxMessagesPerRead, value: LinkOptions.messagesPerRead)
             .channelOption(.recvAllocator, value: LinkOptions.readAllocator)
@@ -30,7 +27,7 @@ extension ServerBootstrap {
     func linkChildOptions() -> ServerBootstrap {
         self.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(LinkOptions.notSentLowWaterOption, value: LinkOptions.notSentLowWater)
+            .childChannelOption(LinkOptions.notSentLowWaterOption, value: UnsentBound.range.upperBound)
             .childChannelOption(.writeBufferWaterMark, value: LinkOptions.waterMark)
             .childChannelOption(.maxMessagesPerRead, value: LinkOptions.messagesPerRead)
             .childChannelOption(.recvAllocator, value: LinkOptions.readAllocator)

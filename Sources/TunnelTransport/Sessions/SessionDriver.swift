@@ -52,6 +52,10 @@ package final class SessionDriver {
     /// Since when the link has taken nothing, while nothing was heard on it either.
     private var blockedSince: Moment?
     package private(set) var isEnded = false
+    #if FAULTS
+    /// How often the timer went off, for tests.
+    private(set) var timerFirings = 0
+    #endif
 
     /// Bytes put on the link before they are pushed out together.
     private static let batch = 65_536
@@ -72,6 +76,8 @@ package final class SessionDriver {
     /// Bytes of sequenced frames received, for a resume.
     package var received: UInt64 { self.session.received }
     package var isAttached: Bool { self.session.isAttached }
+    /// Whether the link takes nothing and nothing is heard on it.
+    var isLinkBlocked: Bool { self.blockedSince != nil }
     package var resumeWindow: Duration { self.session.resumeWindow }
 
     /// The link, if there is one, carries nothing any more. Called before counts are exchanged for a new one.
@@ -94,6 +100,7 @@ package final class SessionDriver {
         if self.session.resumes > resumesBefore {
             self.environment.metrics.resumes.increment()
             self.environment.metrics.resumedBytes.increment(by: Int64(self.session.replayedBytes - replayedBefore))
+            self.environment.metrics.totals.resumed(bytes: self.session.replayedBytes - replayedBefore)
         }
         self.link = link
         self.environment.metrics.links.increment()
@@ -405,7 +412,7 @@ extension SessionDriver {
         }
         guard written > 0 else { return false }
         self.environment.metrics.bytesOut.increment(by: Int64(written))
-        link.flush()
+        link.flush(bytes: written, now: now)
         return true
     }
 
@@ -422,6 +429,7 @@ extension SessionDriver {
         } else {
             self.blockedSince = nil
         }
+        self.dropAnsweredOpenings()
         self.planTimer()
     }
 
@@ -431,13 +439,18 @@ extension SessionDriver {
         (self.countedStreams, self.countedReplay) = (streams, replay)
     }
 
+    /// Forgets the openings that were answered, up to the first that was not.
+    private func dropAnsweredOpenings() {
+        while let first = self.openings.first, self.locals[first.id]?.isOpen ?? true { self.openings.removeFirst() }
+    }
+
     /// Gives up on the streams whose OPEN was not answered in time.
     private func expireOpenings(now: Moment) {
-        while let first = self.openings.first {
-            let isWaiting = self.locals[first.id].map { !$0.isOpen } ?? false
-            guard !isWaiting || first.deadline <= now else { return }
+        self.dropAnsweredOpenings()
+        while let first = self.openings.first, first.deadline <= now {
             self.openings.removeFirst()
-            guard isWaiting, let stream = self.locals.removeValue(forKey: first.id) else { continue }
+            defer { self.dropAnsweredOpenings() }
+            guard let stream = self.locals.removeValue(forKey: first.id) else { continue }
             let refusal = Refusal(.timedOut, "no answer to OPEN within \(Self.openTimeout.inSeconds) s")
             self.environment.metrics.refused(refusal.code)
             self.session.reset(first.id, .cancelled)
@@ -447,9 +460,7 @@ extension SessionDriver {
     }
 
     private func planTimer() {
-        guard !self.isEnded, var wanted = [self.session.nextTimer, self.openings.first?.deadline].compactMap({ $0 }).min() else {
-            return
-        }
+        guard !self.isEnded, var wanted = Moment.earlier(self.session.nextTimer, self.openings.first?.deadline) else { return }
         let now = self.environment.now
         if self.session.pressure == .exhausted { wanted = min(wanted, now + Self.pressurePoll) }
         if self.blockedSince != nil { wanted = max(wanted, now + Self.blockedPoll) }
@@ -462,6 +473,9 @@ extension SessionDriver {
 
     private func timerFired() {
         self.timerAt = nil
+        #if FAULTS
+        self.timerFirings += 1
+        #endif
         guard !self.isEnded else { return }
         let now = self.environment.now
         self.expireOpenings(now: now)

@@ -1,9 +1,27 @@
 import CoreMetrics
+import Synchronization
 import TunnelSession
 import TunnelWire
 
+/// What the sessions of a process have come to since its start, for status.
+package final class TransportTotals: Sendable {
+    private let resumeCount = Atomic<Int>(0)
+    private let resumedByteCount = Atomic<Int>(0)
+
+    /// Resumptions.
+    package var resumes: Int { self.resumeCount.load(ordering: .relaxed) }
+    /// Bytes sent again by resumptions.
+    package var resumedBytes: Int { self.resumedByteCount.load(ordering: .relaxed) }
+
+    func resumed(bytes: UInt64) {
+        self.resumeCount.wrappingAdd(1, ordering: .relaxed)
+        self.resumedByteCount.wrappingAdd(Int(clamping: bytes), ordering: .relaxed)
+    }
+}
+
 /// The counters that links, sessions and streams feed. Made once, after the metrics backend is in place.
 package struct TransportMetrics: Sendable {
+    package let totals = TransportTotals()
     let bytesIn = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "in")])
     let bytesOut = Counter(label: "gotunnel_bytes_total", dimensions: [("direction", "out")])
     let streamsOpenedLocally = Counter(label: "gotunnel_streams_opened_total", dimensions: [("opener", "local")])

@@ -61,6 +61,9 @@ package final class StreamSocket: ChannelInboundHandler {
     /// RST to the local program: there will be no stream for it.
     package func abandon() { self.abort() }
 
+    /// Whether the connection still stands.
+    var isConnected: Bool { self.context != nil }
+
     // MARK: Orders from the session
 
     func readMore() { self.context?.read() }
@@ -87,6 +90,9 @@ package final class StreamSocket: ChannelInboundHandler {
     }
 
     private static let waitingLimit = 16_384
+
+    /// How many writes to the channel have not been reported as taken yet.
+    private(set) var pendingWrites = 0
 
     private func writeWaiting(_ context: ChannelHandlerContext) {
         guard let bytes = self.waiting.take() else { return }
@@ -143,6 +149,7 @@ package final class StreamSocket: ChannelInboundHandler {
     }
 
     private func reportingPromise(_ count: Int, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
+        self.pendingWrites += 1
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenSuccess { self.reported(count) }
         return promise
@@ -150,6 +157,7 @@ package final class StreamSocket: ChannelInboundHandler {
 
     private func reported(_ count: Int) {
         self.unreported -= count
+        self.pendingWrites -= 1
         if self.unreported == 0 { self.isBacklogged = false }
         if self.waiting != nil, let context = self.context {
             self.writeWaiting(context)

@@ -9,8 +9,7 @@ extension SimulatedEnd {
         case .open(let id, let open):
             guard self.streams[id] == nil else { throw Broken("stream \(id) was asked for twice") }
             guard open == peer.streams[id]?.open else { throw Broken("OPEN of stream \(id) changed on its way") }
-            self.streams[id] = self.newStream(id, open, phase: .answering, now: now)
-            self.live.append(id)
+            self.addStream(id, open, phase: .answering, now: now)
         case .accepted(let id): try self.change(id, "ACCEPTED") { stream in stream.accepted() }
         case .opened(let id):
             let wasOpened = peer.streams[id]?.wasOpened == true
@@ -44,49 +43,48 @@ extension SimulatedEnd {
         }
     }
 
-    private func change(_ id: StreamID, _ what: String, _ change: (inout SimulatedStream) -> Bool) throws {
-        guard var stream = self.streams[id] else { throw Broken("\(what) on stream \(id), which nobody opened") }
-        guard change(&stream) else { throw Broken("\(what) does not fit: \(stream)") }
-        self.streams[id] = stream
-        if stream.isOver { self.live.removeAll { $0 == id } }
+    private func change(_ id: StreamID, _ what: String, _ change: (SimulatedStream) -> Bool) throws {
+        guard let stream = self.streams[id] else { throw Broken("\(what) on stream \(id), which nobody opened") }
+        guard change(stream) else { throw Broken("\(what) does not fit: \(stream)") }
+        if stream.isOver { self.live.removeAll { $0 === stream } }
     }
 }
 
 /// What may follow what. Each is false when the event does not fit.
 extension SimulatedStream {
-    fileprivate mutating func accepted() -> Bool {
+    fileprivate func accepted() -> Bool {
         guard self.phase == .opening else { return false }
         self.phase = .accepted
         return true
     }
 
-    fileprivate mutating func opened() -> Bool {
+    fileprivate func opened() -> Bool {
         guard self.phase == .accepted else { return false }
         self.phase = .open
         return true
     }
 
-    fileprivate mutating func refused(_ refusal: Refusal) -> Bool {
+    fileprivate func refused(_ refusal: Refusal) -> Bool {
         guard self.phase == .opening || self.phase == .accepted else { return false }
         self.phase = .over
         self.refusal = refusal
         return true
     }
 
-    fileprivate mutating func took(_ count: Int, of sent: Int) -> Bool {
+    fileprivate func took(_ count: Int, of sent: Int) -> Bool {
         guard self.phase == .open, !self.sawFinish, count > 0, self.received + count <= sent else { return false }
         self.received += count
         self.unconsumed += count
         return true
     }
 
-    fileprivate mutating func finished(sent: Int) -> Bool {
+    fileprivate func finished(sent: Int) -> Bool {
         guard self.phase == .open, !self.sawFinish, self.received == sent else { return false }
         self.sawFinish = true
         return true
     }
 
-    fileprivate mutating func wasReset() -> Bool {
+    fileprivate func wasReset() -> Bool {
         guard self.phase != .over else { return false }
         self.phase = .over
         return true

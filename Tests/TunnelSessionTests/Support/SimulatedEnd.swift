@@ -11,7 +11,7 @@ struct Broken: Error, CustomStringConvertible {
 }
 
 /// What the programs at one end know of a stream. It is kept after the stream's end, to judge what still happens.
-struct SimulatedStream {
+final class SimulatedStream {
     enum Phase { case opening, accepted, answering, open, over }
 
     let id: StreamID
@@ -36,6 +36,19 @@ struct SimulatedStream {
     var unconsumed = 0
     var sawFinish = false
 
+    init(
+        id: StreamID, open: Open, isOpenedHere: Bool, phase: Phase, answerAt: Moment, toSend: Int, resetAfter: Int?, isStalled: Bool
+    ) {
+        self.id = id
+        self.open = open
+        self.isOpenedHere = isOpenedHere
+        self.phase = phase
+        self.answerAt = answerAt
+        self.toSend = toSend
+        self.resetAfter = resetAfter
+        self.isStalled = isStalled
+    }
+
     var isOver: Bool { self.phase == .over || (self.isFinished && self.sawFinish && self.unconsumed == 0) }
 }
 
@@ -46,7 +59,7 @@ final class SimulatedEnd {
     var session: Session
     var streams: [StreamID: SimulatedStream] = [:]
     /// Streams that are not over, in the order in which they came up.
-    var live: [StreamID] = []
+    var live: [SimulatedStream] = []
     var opensLeft: Int
     var plan: SimulationPlan
     var random: SplitMix64
@@ -69,17 +82,15 @@ final class SimulatedEnd {
     // MARK: What the programs do
 
     func act(now: Moment) throws {
-        if self.opensLeft > 0, self.random.chance(20) { self.openOne(now: now) }
-        if self.random.chance(2) { self.sendControl() }
+        if self.opensLeft > 0, self.random.chance(5) { self.openOne(now: now) }
+        if self.nextVersion < 30, self.random.chance(2) { self.sendControl() }
         if self.random.chance(20) { self.kept.removeAll() }
         if self.random.chance(60) { try self.takeReleased() }
-        let onlyStalledLeft = self.live.allSatisfy { self.streams[$0]?.isStalled == true } && self.opensLeft == 0
-        for id in self.live where self.random.chance(60) {
-            guard var stream = self.streams[id] else { continue }
-            self.act(on: &stream, mayTake: !stream.isStalled || onlyStalledLeft, now: now)
-            self.streams[id] = stream
+        let onlyStalledLeft = self.opensLeft == 0 && self.live.allSatisfy { $0.isStalled }
+        for stream in self.live where self.random.chance(40) {
+            self.act(on: stream, mayTake: !stream.isStalled || onlyStalledLeft, now: now)
         }
-        self.live.removeAll { self.streams[$0]?.isOver == true }
+        self.live.removeAll { $0.isOver }
     }
 
     private func openOne(now: Moment) {
@@ -88,17 +99,18 @@ final class SimulatedEnd {
             destination: .service("s\(self.random.int(0...9))"), isRelayed: self.random.chance(50),
             source: "\(self.side) \(self.opensLeft)")
         guard let id = try? self.session.open(open) else { return }
-        self.streams[id] = self.newStream(id, open, phase: .opening, now: now)
-        self.live.append(id)
+        self.addStream(id, open, phase: .opening, now: now)
     }
 
-    func newStream(_ id: StreamID, _ open: Open, phase: SimulatedStream.Phase, now: Moment) -> SimulatedStream {
+    func addStream(_ id: StreamID, _ open: Open, phase: SimulatedStream.Phase, now: Moment) {
         let most = self.plan.largestStream
-        return SimulatedStream(
+        let stream = SimulatedStream(
             id: id, open: open, isOpenedHere: phase == .opening, phase: phase,
             answerAt: now + self.random.microseconds(0...5_000),
             toSend: self.random.pick([0, self.random.int(0...50), self.random.int(0...most / 8), self.random.int(0...most)]),
             resetAfter: self.random.chance(10) ? self.random.int(0...most / 2) : nil, isStalled: self.random.chance(10))
+        self.streams[id] = stream
+        self.live.append(stream)
     }
 
     private func sendControl() {
@@ -106,15 +118,15 @@ final class SimulatedEnd {
         self.nextVersion += 1
     }
 
-    private func act(on stream: inout SimulatedStream, mayTake: Bool, now: Moment) {
-        if stream.phase == .answering, now >= stream.answerAt { self.answer(&stream) }
+    private func act(on stream: SimulatedStream, mayTake: Bool, now: Moment) {
+        if stream.phase == .answering, now >= stream.answerAt { self.answer(stream) }
         guard stream.phase != .over else { return }
         if let after = stream.resetAfter, stream.received + stream.sent >= after, self.random.chance(30) {
-            return self.reset(&stream)
+            return self.reset(stream)
         }
-        if stream.isReadPending { self.readSource(&stream) }
+        if stream.isReadPending { self.readSource(stream) }
         // A socket that is closing is read to its end, whether the session asks or not.
-        if stream.phase == .open, self.random.chance(1) { for _ in 0..<3 { self.readSource(&stream) } }
+        if stream.phase == .open, self.random.chance(1) { for _ in 0..<3 { self.readSource(stream) } }
         if stream.sent == stream.toSend, !stream.isFinished, self.random.chance(50), stream.phase != .answering {
             stream.isFinished = true
             self.session.finish(stream.id)
@@ -126,7 +138,7 @@ final class SimulatedEnd {
         }
     }
 
-    private func answer(_ stream: inout SimulatedStream) {
+    private func answer(_ stream: SimulatedStream) {
         if self.random.chance(12) {
             stream.refusal = Refusal(self.random.pick(RefusalCode.allCases), "no \(stream.id)")
             stream.phase = .over
@@ -138,13 +150,13 @@ final class SimulatedEnd {
         }
     }
 
-    private func reset(_ stream: inout SimulatedStream) {
+    private func reset(_ stream: SimulatedStream) {
         stream.resetCode = self.random.pick(ResetCode.allCases)
         stream.phase = .over
         self.session.reset(stream.id, stream.resetCode ?? .other)
     }
 
-    private func readSource(_ stream: inout SimulatedStream) {
+    private func readSource(_ stream: SimulatedStream) {
         let count = min(stream.toSend - stream.sent, self.random.int(1...self.plan.largestRead))
         guard count > 0, !stream.isFinished else { return }
         stream.isReadPending = false
@@ -189,5 +201,12 @@ final class SimulatedEnd {
             }
             if isOnlyOwner != nil, self.pool.count < 8 { self.pool.append(buffer) }
         }
+    }
+}
+
+extension SimulatedStream: CustomStringConvertible {
+    var description: String {
+        "stream \(self.id) \(self.phase), sent \(self.sent) of \(self.toSend)\(self.isFinished ? " finished" : "")"
+            + ", received \(self.received)\(self.sawFinish ? " finished" : ""), \(self.unconsumed) not taken"
     }
 }

@@ -97,17 +97,35 @@ struct SimulatedLink {
     /// - Parameter mayBreak: false for a link that is to hold.
     init(random: inout SplitMix64, now: Moment, mayBreak: Bool) {
         let delay = random.microseconds(0...4_000)
-        let capacity = random.pick([1, 3_000, 40_000, 200_000])
+        let capacity = random.pick([300, 3_000, 40_000, 200_000])
         func untilCut(_ random: inout SplitMix64) -> Int {
             guard mayBreak else { return .max }
             return random.pick([random.int(0...40), random.int(0...600), random.int(0...20_000), random.int(0...200_000), .max])
         }
         self.up = SimulatedPipe(delay: delay, capacity: capacity, untilCut: untilCut(&random))
         self.down = SimulatedPipe(delay: delay, capacity: capacity, untilCut: untilCut(&random))
-        self.cut = random.pick([.reset, .reset, .reset, .fin, .fin, .silent])
-        self.cutAt = mayBreak ? now + random.microseconds(0...40_000) : nil
+        self.cut = random.pick([.reset, .reset, .reset, .reset, .fin, .fin, .fin, .silent])
+        self.cutAt = mayBreak ? now + random.microseconds(0...random.pick([300, 2_000, 10_000, 40_000])) : nil
         self.pieces = random.pick([300, 3_000, 20_000, 70_000])
         self.slowBytes = random.pick([0, 0, 30, 200])
+    }
+
+    /// The next bytes for one end, in pieces of any size.
+    mutating func read(to side: SessionSide, random: inout SplitMix64, now: Moment) -> ByteBuffer? {
+        let most = self.delivered < self.slowBytes ? random.int(1...9) : random.int(1...self.pieces)
+        let bytes = side == .acceptor ? self.up.read(most: most, now: now) : self.down.read(most: most, now: now)
+        self.delivered += bytes?.readableBytes ?? 0
+        return bytes
+    }
+
+    mutating func write(_ frame: ByteBuffer, by side: SessionSide, now: Moment) {
+        if side == .dialer { self.up.write(frame, now: now) } else { self.down.write(frame, now: now) }
+    }
+
+    func isWritable(by side: SessionSide) -> Bool { side == .dialer ? self.up.isWritable : self.down.isWritable }
+
+    func isOver(for side: SessionSide, now: Moment) -> Bool {
+        side == .acceptor ? self.up.isOver(now: now) : self.down.isOver(now: now)
     }
 
     /// Whether it is time to cut: a pipe has come to its byte, or the clock to its moment.

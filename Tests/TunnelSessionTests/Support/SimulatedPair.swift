@@ -4,7 +4,7 @@ import TunnelWire
 @testable import TunnelSession
 
 /// What the schedules went through in all, so that a run can say what it has shown.
-struct SimulationTally {
+struct SimulationTally: CustomStringConvertible {
     var schedules = 0
     var cuts: [Cut: Int] = [:]
     var halfHandshakes = 0
@@ -16,6 +16,13 @@ struct SimulationTally {
     var steps = 0
 
     var allCuts: Int { self.cuts.values.reduce(0, +) }
+
+    var description: String {
+        let kinds = Cut.allCases.map { "\(self.cuts[$0] ?? 0) \($0)" }.joined(separator: ", ")
+        return "\(self.schedules) schedules, \(self.allCuts) cuts (\(kinds); \(self.halfHandshakes) of them inside a handshake), "
+            + "\(self.streams) streams, \(self.bytes) bytes, \(self.resumes) resumes of an end, \(self.replayed) bytes sent again, "
+            + "\(self.silences) silent links found, \(self.steps) steps"
+    }
 
     static func += (left: inout SimulationTally, right: SimulationTally) {
         left.schedules += right.schedules
@@ -66,7 +73,7 @@ final class SimulatedPair {
 
     func run() throws {
         while !(self.dialer.isQuiet && self.acceptor.isQuiet) { try self.step() }
-        self.endTrouble()
+        self.cutsLeft = 0
         while !self.isSettled { try self.step() }
         try self.checkNothingIsLeft()
         self.countUp()
@@ -74,13 +81,8 @@ final class SimulatedPair {
 
     /// Nothing is under way or unacknowledged any more.
     private var isSettled: Bool {
-        self.ends.allSatisfy { $0.session.isAttached && $0.session.replay.unacknowledged == 0 && $0.session.control.isEmpty }
-    }
-
-    /// From here on the link holds and there is memory, so that everything can come to its end.
-    private func endTrouble() {
-        self.cutsLeft = 0
-        for end in self.ends { end.session.pressure = .none }
+        guard let link = self.link, !link.isCut, link.up.inFlight == 0, link.down.inFlight == 0 else { return false }
+        return self.ends.allSatisfy { $0.session.isAttached && $0.session.replay.unacknowledged == 0 && $0.session.control.isEmpty }
     }
 
     // MARK: One step
@@ -128,7 +130,7 @@ final class SimulatedPair {
             let acceptorReceived = self.acceptor.session.received
             self.link = SimulatedLink(random: &self.random, now: self.now, mayBreak: self.cutsLeft > 0)
             try self.acceptor.session.attach(peerReceived: dialerReceived, now: self.now)
-            self.welcome = (self.now + self.random.microseconds(0...3_000), acceptorReceived)
+            self.welcome = (self.now + self.random.microseconds(0...self.random.pick([100, 1_000])), acceptorReceived)
         }
     }
 
@@ -144,24 +146,22 @@ final class SimulatedPair {
         }
     }
 
-    private func dialLater() { self.dialAt = self.now + self.random.microseconds(0...5_000) }
+    private func dialLater() { self.dialAt = self.now + self.random.microseconds(0...self.random.pick([200, 5_000])) }
 
     // MARK: Bytes
 
     private func deliver(to end: SimulatedEnd, from peer: SimulatedEnd) throws {
         for _ in 0..<self.random.int(1...5) {
-            guard end.session.isAttached, let link = self.link else { return }
-            let most = link.delivered < link.slowBytes ? self.random.int(1...9) : self.random.int(1...link.pieces)
-            let isUp = end.side == .acceptor
-            if let bytes = isUp ? self.link?.up.read(most: most, now: self.now) : self.link?.down.read(most: most, now: self.now) {
-                self.link?.delivered += bytes.readableBytes
+            guard end.session.isAttached else { return }
+            if let bytes = self.link?.read(to: end.side, random: &self.random, now: self.now) {
                 self.hasProgress = true
                 end.session.feed(bytes, now: self.now)
                 while let event = try end.session.nextEvent(now: self.now) {
                     try end.handle(event, peer: peer, now: self.now)
                 }
-            } else if (isUp ? link.up : link.down).isOver(now: self.now) {
-                self.loseLink(end)
+            } else {
+                if self.link?.isOver(for: end.side, now: self.now) == true { self.loseLink(end) }
+                return
             }
         }
     }
@@ -187,11 +187,11 @@ final class SimulatedPair {
 
     private func pump(_ end: SimulatedEnd) throws {
         var writes = self.random.pick([1, 4, 1_000])
-        while writes > 0, end.session.isAttached, let link = self.link, (end.side == .dialer ? link.up : link.down).isWritable {
+        while writes > 0, end.session.isAttached, self.link?.isWritable(by: end.side) == true {
             let sent = end.session.sent
             guard let frame = end.session.nextWrite(now: self.now) else { break }
             try end.check(frame, isNew: end.session.sent != sent)
-            if end.side == .dialer { self.link?.up.write(frame, now: self.now) } else { self.link?.down.write(frame, now: self.now) }
+            self.link?.write(frame, by: end.side, now: self.now)
             if end.random.chance(10) { end.kept.append(frame) }
             writes -= 1
             self.hasProgress = true
@@ -205,7 +205,7 @@ final class SimulatedPair {
     // MARK: Trouble
 
     private func squeezeMemory(_ end: SimulatedEnd) {
-        if self.plan.isShortOfMemory, self.cutsLeft > 0, self.random.chance(5) {
+        if self.plan.isShortOfMemory, self.random.chance(5) {
             end.session.pressure = self.random.pick([.none, .none, .busy, .exhausted])
         }
         guard self.plan.drains, end.side == .acceptor, self.random.chance(2) else { return }

@@ -6,8 +6,14 @@ final class Backend: Sendable {
     let port: Int
     private let listener: RawSocket
 
-    init(port: Int = 0, _ serve: @escaping @Sendable (RawSocket) throws -> Void) throws {
-        let listener = try RawSocket.listen(port: port)
+    /// - Parameter bed: keeps the backend for as long as it stands itself.
+    convenience init(keptBy bed: TunnelBed, _ serve: @escaping @Sendable (RawSocket) throws -> Void) throws {
+        try self.init(serve)
+        bed.keep(self)
+    }
+
+    init(_ serve: @escaping @Sendable (RawSocket) throws -> Void) throws {
+        let listener = try RawSocket.listen()
         self.listener = listener
         self.port = listener.port
         let thread = Thread {
@@ -36,8 +42,8 @@ final class Backend: Sendable {
     func stop() { self.listener.stopListening() }
 
     /// Sends back what it gets, then FIN for FIN.
-    static func echo() throws -> Backend {
-        try Backend { socket in
+    static func echo(keptBy bed: TunnelBed) throws -> Backend {
+        try Backend(keptBy: bed) { socket in
             while true {
                 let bytes = try socket.receive()
                 if bytes.isEmpty { break }
@@ -50,8 +56,8 @@ final class Backend: Sendable {
     }
 
     /// Sends `count` bytes of the pattern, then FIN.
-    static func source(_ pattern: Pattern, count: Int) throws -> Backend {
-        try Backend { socket in
+    static func source(_ pattern: Pattern, count: Int, keptBy bed: TunnelBed) throws -> Backend {
+        try Backend(keptBy: bed) { socket in
             try socket.send(pattern, count: count)
             socket.finish()
             _ = socket.drain()
@@ -59,8 +65,8 @@ final class Backend: Sendable {
     }
 
     /// Takes the pattern and adds what it made of it to `log`; answers with FIN.
-    static func sink(_ pattern: Pattern, _ log: Log<Received>) throws -> Backend {
-        try Backend { socket in
+    static func sink(_ pattern: Pattern, _ log: Log<Received>, keptBy bed: TunnelBed) throws -> Backend {
+        try Backend(keptBy: bed) { socket in
             log.add(socket.receive(pattern))
             socket.finish()
         }

@@ -37,8 +37,10 @@ final class BreakableProxy: Sendable {
         let value = Mutex(State())
     }
 
-    /// Relays to `127.0.0.1:target`.
-    static func start(target: Int, group: MultiThreadedEventLoopGroup) async throws -> BreakableProxy {
+    /// Relays to `127.0.0.1:target`, from the loopback address `source`.
+    static func start(
+        target: Int, group: MultiThreadedEventLoopGroup, from source: String = "127.0.0.1"
+    ) async throws -> BreakableProxy {
         let state = StateBox()
         // One loop for all relays, so that a cut falls between two bytes and not into the middle of a race.
         let loop = group.next()
@@ -48,7 +50,7 @@ final class BreakableProxy: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 if state.value.withLock({ $0.isDown }) { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
-                return Relay.join(channel, target: target, state: state)
+                return Relay.join(channel, target: target, from: source, state: state)
             }
             .bind(host: "127.0.0.1", port: 0).get()
         return BreakableProxy(group: group, channel: channel, state: state)
@@ -101,9 +103,15 @@ private final class Relay: @unchecked Sendable {
 
     private init(state: BreakableProxy.StateBox) { self.state = state }
 
-    static func join(_ near: any Channel, target: Int, state: BreakableProxy.StateBox) -> EventLoopFuture<Void> {
+    static func join(
+        _ near: any Channel, target: Int, from source: String, state: BreakableProxy.StateBox
+    ) -> EventLoopFuture<Void> {
         let relay = Relay(state: state)
+        guard let local = try? SocketAddress(ipAddress: source, port: 0) else {
+            return near.eventLoop.makeFailedFuture(ChannelError.unknownLocalAddress)
+        }
         return ClientBootstrap(group: near.eventLoop)
+            .bind(to: local)
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connect(host: "127.0.0.1", port: target)

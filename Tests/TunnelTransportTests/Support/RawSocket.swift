@@ -50,13 +50,13 @@ final class RawSocket: Sendable {
         return socket
     }
 
-    /// Listens on a free port of 127.0.0.1.
-    static func listen(port: Int = 0) throws -> RawSocket {
+    /// Listens on a port of 127.0.0.1, on a free one unless told which.
+    static func listen(port: Int = 0, backlog: CInt = 2_048) throws -> RawSocket {
         let socket = RawSocket(adopting: try check("socket", Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)))
         var one: CInt = 1
         setsockopt(socket.fd, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<CInt>.size))
         _ = try Self.withAddress("127.0.0.1", port) { try check("bind", Glibc.bind(socket.fd, $0, $1)) }
-        _ = try check("listen", Glibc.listen(socket.fd, 2_048))
+        _ = try check("listen", Glibc.listen(socket.fd, backlog))
         return socket
     }
 
@@ -234,5 +234,50 @@ final class RawSocket: Sendable {
                 }
             }
         }
+    }
+}
+
+extension RawSocket {
+    /// Sends `count` bytes of one pattern and a FIN while it receives another to its end; adds what it received to `log`.
+    func exchange(sending: Pattern, count: Int, receiving: Pattern, _ log: Log<Received>) throws {
+        let sent = DispatchSemaphore(value: 0)
+        let sender = Thread {
+            // A failure shows in what the other end, or this one, receives.
+            try? self.send(sending, count: count)
+            self.finish()
+            sent.signal()
+        }
+        sender.stackSize = 512 << 10
+        sender.start()
+        let received = self.receive(receiving)
+        sent.wait()
+        log.add(received)
+    }
+}
+
+extension RawSocket {
+    /// The same with as many bytes as can be sent until `isOver`.
+    func exchange(
+        sending: Pattern, until isOver: @escaping @Sendable () -> Bool, receiving: Pattern, _ log: Log<Received>
+    ) throws {
+        let sent = DispatchSemaphore(value: 0)
+        let sender = Thread {
+            var done = 0
+            while !isOver() {
+                let count = try? sending.withBytes(at: done, count: 20_000) {
+                    try self.send($0)
+                    return $0.count
+                }
+                guard let count else { break }
+                done += count
+            }
+            self.finish()
+            sent.signal()
+        }
+        sender.stackSize = 512 << 10
+        sender.start()
+        let received = self.receive(receiving)
+        sent.wait()
+        log.add(received)
     }
 }

@@ -63,6 +63,25 @@ final class TestClient: @unchecked Sendable {
         }
     }
 
+    /// Gives up the link and dials another, and waits until it stands.
+    func relink() async throws {
+        try await self.loop.run {
+            self.driver?.detachLink()
+            self.dial()
+        }
+        try await eventually("another link stands") { try await self.loop.run { self.driver?.isAttached == true } }
+    }
+
+    /// Dials without taking the link.
+    func dialOnly(ticket: ResumeTicket?, received: UInt64, _ completion: @escaping (DialedLink) -> Void) {
+        self.dialer.dial(host: "127.0.0.1", port: self.port, ticket: ticket, received: received) { result in
+            switch result {
+            case .success(let dialed): completion(dialed)
+            case .failure(let error): self.failures.add(error)
+            }
+        }
+    }
+
     private func dialled(_ result: Result<DialedLink, HandshakeError>) {
         switch result {
         case .success(let dialed):

@@ -102,8 +102,6 @@ final class TestHost: LinkHost {
     private let configuration: SessionConfiguration
     private let targets: Targets
     private(set) var sessions: [WireID: Entry] = [:]
-    /// What the next resume says to have received, in place of the truth.
-    var receivedOverride: UInt64?
 
     init(
         environment: TransportEnvironment, instance: WireID, configuration: SessionConfiguration, targets: Targets,

@@ -24,6 +24,7 @@ final class TunnelBed: Sendable {
         var gate = HandshakeGate(limit: 512)
         /// Client names that the token is bound to; nil: a shared one.
         var tokenNames: [String]?
+        var tokenText = TunnelBed.tokenText
         var trust: CertificateTrust?
         var certificate: ServerCertificate?
 
@@ -63,6 +64,7 @@ final class TunnelBed: Sendable {
     private let channel: any Channel
     private let directory: TemporaryDirectory
     private let clients = Log<TestClient>()
+    private let backends = Log<Backend>()
 
     /// Starts a bed, runs the test in it, and takes it down.
     static func with<Value: Sendable>(
@@ -89,7 +91,7 @@ final class TunnelBed: Sendable {
         self.directory = try TemporaryDirectory()
         self.certificate = try options.certificate
             ?? ServerCertificate.loadOrCreate(directory: self.directory.path, name: "server-1", at: Date())
-        self.token = try Token(Self.tokenText)
+        self.token = try Token(options.tokenText, allowWeak: true)
         let instance = WireID.random(using: &rng)
         self.instance = instance
         let budget = MemoryBudget(limit: options.serverBudget)
@@ -130,12 +132,15 @@ final class TunnelBed: Sendable {
 
     func stop() async throws {
         for client in self.clients.entries { try await client.stop() }
+        for backend in self.backends.entries { backend.stop() }
         for host in self.hosts { try await host.eventLoop.run { host.value.endAll() } }
         try await self.channel.close()
         try await self.proxy.stop()
         try await self.group.shutdownGracefully()
         try await self.clientGroup.shutdownGracefully()
     }
+
+    func keep(_ backend: Backend) { self.backends.add(backend) }
 
     // MARK: Clients
 
@@ -159,18 +164,18 @@ final class TunnelBed: Sendable {
             handshakeLimit: self.options.handshakeLimit)
     }
 
-    /// A client that keeps a session to the server through the proxy, or without it.
-    func client(name: String = "worker-1", throughProxy: Bool = true, dialer: LinkDialer? = nil) async throws -> TestClient {
-        let client = try await self.idleClient(name: name, throughProxy: throughProxy, dialer: dialer)
+    /// A client that keeps a session to the server, through the proxy unless it is given another port.
+    func client(name: String = "worker-1", port: Int? = nil, dialer: LinkDialer? = nil) async throws -> TestClient {
+        let client = try await self.idleClient(name: name, port: port, dialer: dialer)
         try await client.start()
         return client
     }
 
-    func idleClient(name: String = "worker-1", throughProxy: Bool = true, dialer: LinkDialer? = nil) async throws -> TestClient {
+    func idleClient(name: String = "worker-1", port: Int? = nil, dialer: LinkDialer? = nil) async throws -> TestClient {
         let loop = self.clientGroup.next()
         let dialer = UncheckedBox(try dialer ?? self.dialer(name: name))
         let (options, targets, budget, metrics) = (self.options, self.targets, self.clientBudget, self.metrics)
-        let port = throughProxy ? self.proxy.port : self.serverPort
+        let port = port ?? self.proxy.port
         let client = try await loop.run {
             TestClient(
                 loop: loop, dialer: dialer.value, port: port, configuration: options.client, targets: targets, budget: budget,
@@ -226,6 +231,15 @@ final class TunnelBed: Sendable {
 
     /// A backend behind the server, under a service name.
     func service(_ name: String, _ backend: Backend) { self.targets.add(name, Targets.Target(port: backend.port)) }
+
+    /// Waits until neither end of `client`'s session knows any stream.
+    func streamsAreForgotten(by client: TestClient) async throws {
+        try await eventually("both ends forgot their streams") {
+            let here = try await client.snapshot()?.streams
+            let there = try await self.serverSnapshots().map(\.streams)
+            return here == 0 && there.allSatisfy { $0 == 0 }
+        }
+    }
 
     /// What all sessions at the server look like.
     func serverSnapshots() async throws -> [SessionSnapshot] {
