@@ -62,8 +62,10 @@ struct Heartbeat: Sendable {
     }
 
     mutating func pongReceived(mark: UInt64, now: Moment) {
-        let sample = Duration.nanoseconds(now.nanoseconds - Int64(bitPattern: mark))
-        guard sample >= .zero, sample < .seconds(600) else { return }
+        // The mark comes from outside; any 64 bits may be in it.
+        let (nanoseconds, overflow) = now.nanoseconds.subtractingReportingOverflow(Int64(bitPattern: mark))
+        let sample = Duration.nanoseconds(nanoseconds)
+        guard !overflow, sample >= .zero, sample < .seconds(600) else { return }
         self.roundTrip = self.roundTrip.map { ($0 * 7 + sample) / 8 } ?? sample
     }
 

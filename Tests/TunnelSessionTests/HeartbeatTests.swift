@@ -131,7 +131,9 @@ import TunnelWire
     @Test func forgedMarksAreNotSamples() {
         var heartbeat = Self.heartbeat()
         heartbeat.pongReceived(mark: UInt64(bitPattern: Moment.ms(2).nanoseconds), now: .ms(1))
-        heartbeat.pongReceived(mark: UInt64(bitPattern: -1_000_000_000_000), now: .ms(1))
+        for mark in [-1_000_000_000_000, Int64.min, Int64.min + 1, Int64.max] {
+            heartbeat.pongReceived(mark: UInt64(bitPattern: mark), now: .ms(1))
+        }
         #expect(heartbeat.roundTrip == nil)
     }
 

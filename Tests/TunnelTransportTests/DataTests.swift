@@ -55,7 +55,8 @@ extension Transport {
             let (up, down, count) = (Pattern(seed: 1), Pattern(seed: 2), 64 << 20)
             try await TunnelBed.with { bed in
                 let arrived = Log<Received>()
-                bed.service("both", try Backend(keptBy: bed) { try $0.exchange(sending: down, count: count, receiving: up, arrived) })
+                bed.service(
+                    "both", try Backend(keptBy: bed) { try $0.exchange(sending: down, count: count, receiving: up, arrived) })
                 let port = try await bed.client().forward(to: "both").port
                 let log = Log<Received>()
                 try await onThread {
@@ -81,7 +82,9 @@ extension Transport {
                     for seed in UInt64(0)..<100 {
                         tasks.addTask {
                             try await onThread {
-                                let (socket, log, pattern) = (try RawSocket.connect(port: port), Log<Received>(), Pattern(seed: seed))
+                                let (socket, log, pattern) = (
+                                    try RawSocket.connect(port: port), Log<Received>(), Pattern(seed: seed)
+                                )
                                 try socket.exchange(sending: pattern, count: count, receiving: pattern, log)
                                 return (seed, log.entries[0])
                             }

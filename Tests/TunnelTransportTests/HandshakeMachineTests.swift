@@ -116,7 +116,8 @@ import TunnelWire
 
     @Test func aResumeNeedsTheSecretOnBothEnds() throws {
         let (right, wrong) = (
-            try #require(SessionSecret([UInt8](repeating: 9, count: 32))), try #require(SessionSecret([UInt8](repeating: 8, count: 32)))
+            try #require(SessionSecret([UInt8](repeating: 9, count: 32))),
+            try #require(SessionSecret([UInt8](repeating: 8, count: 32)))
         )
         var ticket = ResumeTicket(server: self.party(.server).instance, session: WireID(high: 1, low: 2), secret: right)
         var (dialer, acceptor) = (self.dialer(ticket: ticket), try self.acceptor())

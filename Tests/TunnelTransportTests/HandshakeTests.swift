@@ -72,7 +72,8 @@ extension Transport {
                 let pin = CertificateFingerprint(ofDER: [1, 2, 3])
                 let error = try await bed.refusal(try bed.dialer(pins: [pin]), port: relay.port)
                 #expect(error.failure == .authentication && error.isRefusal)
-                #expect(error.detail == "the server's certificate (sha256:\(bed.certificate.fingerprint)) is not among server_pins")
+                #expect(
+                    error.detail == "the server's certificate (sha256:\(bed.certificate.fingerprint)) is not among server_pins")
                 #expect(relay.up.isEmpty)
                 // How far the relay's own TLS handshake had come by then is a race.
                 #expect([.disconnected, .tls].contains(try await bed.soleFailure()))
@@ -145,7 +146,8 @@ extension Transport {
             try await TunnelBed.with { bed in
                 let peer = try await bed.rawPeer()
                 try await peer.waitSecured()
-                var hello = bed.party().hello(method: .token, tokenID: "0badcafe", nonce: [UInt8](repeating: 1, count: 32), resume: nil)
+                var hello = bed.party().hello(
+                    method: .token, tokenID: "0badcafe", nonce: [UInt8](repeating: 1, count: 32), resume: nil)
                 (hello.minimumVersion, hello.maximumVersion) = (2, 3)
                 peer.send(hello.frame())
                 try await peer.waitClosed()

@@ -22,7 +22,9 @@ extension Transport {
             #expect(bed.observer.failures.count == before)
         }
 
-        @Test(arguments: ["GET / HTTP/1.1\r\nHost: server-1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\u{16}\u{3}\u{1}\u{0}\u{4}abcd"])
+        @Test(arguments: [
+            "GET / HTTP/1.1\r\nHost: server-1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\u{16}\u{3}\u{1}\u{0}\u{4}abcd",
+        ])
         func anotherProtocol(greeting: String) async throws {
             try await TunnelBed.with { bed in
                 let peer = try await RawPeer.connect(port: bed.serverPort, offer: nil, group: bed.clientGroup)
@@ -118,7 +120,8 @@ extension Transport {
             try await TunnelBed.with(self.impatient()) { bed in
                 let peer = try await bed.rawPeer()
                 try await peer.waitSecured()
-                let hello = bed.party().hello(method: .token, tokenID: "0badcafe", nonce: [UInt8](repeating: 1, count: 32), resume: nil)
+                let hello = bed.party().hello(
+                    method: .token, tokenID: "0badcafe", nonce: [UInt8](repeating: 1, count: 32), resume: nil)
                 // One byte after the other, so slowly that the whole would take many times what is allowed.
                 for byte in hello.frame().readableBytesView where !peer.isClosed {
                     peer.send([byte])
@@ -169,6 +172,27 @@ extension Transport {
                 try await eventually("each is noted") { bed.observer.failures.count == 40 }
                 try await bed.noConnectionIsLeft()
                 #expect(bed.observer.kinds == [HandshakeFailure](repeating: .disconnected, count: 40))
+            }
+        }
+
+        /// Who fails and then does not answer TLS's good-bye keeps its connection for a while, and its place in the gate with it.
+        @Test func aPlaceIsKeptUntilTheConnectionIsClosed() async throws {
+            try await TunnelBed.with { bed in
+                let peer = try await RawPeer.connect(
+                    port: bed.proxy.port, offer: RawPeer.Offer(serverName: Placement.hostName(client: "worker-1")),
+                    group: bed.clientGroup)
+                try await peer.waitSecured()
+                _ = try await peer.frame(0)
+                // The frame passes; of what the server answers, the first byte is the last that does.
+                let frame: [UInt8] = [0, 0, 0, 1, FrameType.data.rawValue, 0, 0, 4, 1, 2, 3, 4]
+                bed.proxy.cut(after: frame.count + 22 + 1, .silence)
+                peer.send(frame)
+                try await eventually("the frame is refused") { bed.observer.kinds == [.malformed] }
+                try await eventually("the server's answer is lost") { bed.proxy.isCutDone }
+                #expect(bed.options.gate.load.active == 1)
+                bed.proxy.cutNow(.reset)
+                try await bed.noConnectionIsLeft()
+                #expect(bed.observer.kinds == [.malformed])
             }
         }
 

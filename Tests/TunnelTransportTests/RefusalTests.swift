@@ -74,7 +74,9 @@ extension Transport {
                 let client = try await bed.client()
                 let port = try await client.forward(to: "vanishing").port
                 let socket = try await onThread { try RawSocket.connect(port: port) }
-                try await eventually("the server dials") { bed.serverEvents.entries.contains { if case .asked = $0 { true } else { false } } }
+                try await eventually("the server dials") {
+                    bed.serverEvents.entries.contains { if case .asked = $0 { true } else { false } }
+                }
                 target.vanish()
                 #expect(try await onThread { socket.drain().end } == .reset)
                 try await eventually("the outcome is reported") { client.outcomes.count == 1 }
@@ -89,7 +91,9 @@ extension Transport {
                 let client = try await bed.client()
                 let port = try await client.forward(to: "late").port
                 let socket = try await onThread { try RawSocket.connect(port: port) }
-                try await eventually("the server dials") { bed.serverEvents.entries.contains { if case .asked = $0 { true } else { false } } }
+                try await eventually("the server dials") {
+                    bed.serverEvents.entries.contains { if case .asked = $0 { true } else { false } }
+                }
                 socket.reset()
                 try await bed.streamsAreForgotten(by: client)
                 #expect(client.outcomes.entries == [.reset(.connectionReset)])
@@ -126,7 +130,9 @@ extension Transport {
                 let kept = try await onThread { try (0..<2).map { _ in try RawSocket.connect(port: port) } }
                 try await eventually("two streams are open") { client.outcomes.count == 2 }
                 #expect(try await onThread { try RawSocket.connect(port: port).drain().end } == .reset)
-                #expect(client.outcomes.entries.last == .refused(Refusal(.busy, "the session has its 2 streams already")))
+                try await eventually("the refusal is reported") {
+                    client.outcomes.entries.last == .refused(Refusal(.busy, "the session has its 2 streams already"))
+                }
                 for socket in kept { socket.close() }
             }
         }

@@ -29,7 +29,8 @@ extension Transport {
                 let client = try await bed.client()
                 let port = try await client.forward(to: "both").port
                 async let transfer: Void = onThread {
-                    try RawSocket.connect(port: port).exchange(sending: up, until: { isOver.count > 0 }, receiving: down, returned)
+                    try RawSocket.connect(port: port).exchange(
+                        sending: up, until: { isOver.count > 0 }, receiving: down, returned)
                 }
                 var rng = SeededGenerator(seed: seed)
                 for index in 0..<wanted {
@@ -85,7 +86,8 @@ extension Transport {
                 bed.service(
                     "bulk",
                     isUpload
-                        ? try Backend.sink(pattern, received, keptBy: bed) : try Backend.source(pattern, count: count, keptBy: bed))
+                        ? try Backend.sink(pattern, received, keptBy: bed)
+                        : try Backend.source(pattern, count: count, keptBy: bed))
                 let client = try await bed.client()
                 let port = try await client.forward(to: "bulk").port
                 async let transfer: Void = onThread {
@@ -140,10 +142,34 @@ extension Transport {
         }
         #endif
 
+        /// A link was given up because it took nothing, and no other comes: the session ends in time all the same.
+        @Test func aSessionWhoseFullLinkWasGivenUpEndsInTime() async throws {
+            var options = TunnelBed.Options()
+            options.client.heartbeatTimeout = .milliseconds(500)
+            options.client.resumeWindow = .milliseconds(300)
+            options.server.heartbeatTimeout = .milliseconds(500)
+            options.server.resumeWindow = .milliseconds(300)
+            try await TunnelBed.with(options) { bed in
+                bed.service("sink", try Backend(keptBy: bed) { _ = $0.drain() })
+                let client = try await bed.client()
+                let port = try await client.forward(to: "sink").port
+                let sockets = try await onThread { try (0..<200).map { _ in try RawSocket.connect(port: port) } }
+                try await eventually("all streams are open") { client.outcomes.count == sockets.count }
+                bed.proxy.cutNow(.silence)
+                bed.proxy.setDown(true)
+                let block = [UInt8](repeating: 7, count: 65_536)
+                for socket in sockets { try await onThread { try socket.send(block) } }
+                try await eventually("the session ends") { client.events.entries.contains(.ended(.resumeExpired)) }
+                #expect(client.events.entries.contains(.lostLink(.silent)))
+                #expect(bed.clientBudget.held == 0)
+            }
+        }
+
         // MARK: Refusals
 
         /// A bed with a session that lost its link and does not look for another, and its ticket.
-        private func withLostSession(_ body: (TunnelBed, TestClient, ResumeTicket, LinkDialer) async throws -> Void) async throws {
+        private func withLostSession(_ body: (TunnelBed, TestClient, ResumeTicket, LinkDialer) async throws -> Void) async throws
+        {
             try await TunnelBed.with { bed in
                 let dialer = try bed.dialer(party: bed.party())
                 let client = try await bed.idleClient(dialer: dialer)
@@ -192,7 +218,8 @@ extension Transport {
                 for host in bed.hosts { try await host.eventLoop.run { host.value.endAll() } }
                 try await client.loop.run { client.dial() }
                 try await eventually("the client's session ends") {
-                    client.events.entries.contains(.ended(.closedByPeer(Close(.unknownSession, "this server does not know the session"))))
+                    client.events.entries.contains(
+                        .ended(.closedByPeer(Close(.unknownSession, "this server does not know the session"))))
                 }
             }
         }
@@ -231,7 +258,9 @@ extension Transport {
                 if case .failure(let error) = result { #expect(error.failure == .malformed || error.failure == .disconnected) }
                 try await eventually("the server ended the session") { try await bed.serverSnapshots().isEmpty }
                 #expect(bed.observer.kinds == [.malformed])
-                let ends = bed.serverEvents.entries.compactMap { if case .ended(.violation(let error)) = $0 { error.kind } else { nil } }
+                let ends = bed.serverEvents.entries.compactMap {
+                    if case .ended(.violation(let error)) = $0 { error.kind } else { nil }
+                }
                 #expect(ends == [.impossibleCount])
                 try await eventually("the connection is closed") {
                     RawSocket.connections(touching: [bed.serverPort]) == 0
@@ -313,7 +342,8 @@ extension Transport {
                 bed.proxy.cutNow(.reset)
                 #expect(try await onThread { socket.drain().end } == .reset)
                 try await eventually("both sessions end") {
-                    client.events.entries.contains(.ended(.resumeExpired)) && bed.serverEvents.entries.contains(.ended(.resumeExpired))
+                    client.events.entries.contains(.ended(.resumeExpired))
+                        && bed.serverEvents.entries.contains(.ended(.resumeExpired))
                 }
                 #expect(bed.clientBudget.held == 0 && bed.serverBudget.held == 0)
             }

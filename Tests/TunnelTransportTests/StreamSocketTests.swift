@@ -49,7 +49,9 @@ extension Transport {
                     guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 0) else {
                         return loop.makeFailedFuture(Overdue(description: "no address"))
                     }
-                    return StreamListener.bind(address, environment: environment) { socket, _ in accepted.add(UncheckedBox(socket)) }
+                    return StreamListener.bind(address, environment: environment) { socket, _ in
+                        accepted.add(UncheckedBox(socket))
+                    }
                 }.get()
                 let port = self.listener.port
                 self.far = try await onThread { try RawSocket.connect(port: port, receiveBuffer: receiveBuffer) }
@@ -109,8 +111,8 @@ extension Transport {
             }
         }
 
-        @Test(arguments: [100, 5_000, 60_000]) func aSlowReaderGetsEveryByteAndThenTheEnd(piece: Int) async throws {
-            let (pattern, count) = (self.pattern, 3 << 20)
+        @Test(arguments: [400, 5_000, 60_000]) func aSlowReaderGetsEveryByteAndThenTheEnd(piece: Int) async throws {
+            let (pattern, count) = (self.pattern, 12 << 20)
             try await self.withPair(receiveBuffer: 8_192) { pair in
                 try await self.deliver(count, piece: piece, to: pair, thenFinish: true)
                 #expect(pair.consumed < count)
@@ -126,7 +128,7 @@ extension Transport {
 
         /// NIO closes a channel altogether when its output is closed after its input: not before everything is written.
         @Test func theSameWhenItsInputHasEndedBefore() async throws {
-            let (pattern, count) = (self.pattern, 3 << 20)
+            let (pattern, count) = (self.pattern, 12 << 20)
             try await self.withPair(receiveBuffer: 8_192) { pair in
                 let far = pair.far
                 far.finish()
@@ -255,7 +257,9 @@ extension Transport {
                 try await onThread { try socket.send(up, count: 50_000) }
                 socket.finish()
                 socket.close()
-                try await eventually("the local connection is over") { try await client.loop.run { client.driver?.streamCount == 0 } }
+                try await eventually("the local connection is over") {
+                    try await client.loop.run { client.driver?.streamCount == 0 }
+                }
                 #expect(arrived.entries.isEmpty)
                 bed.proxy.setDown(false)
                 try await eventually("the backend has it all") { arrived.count == 1 }

@@ -118,6 +118,21 @@ import TunnelWire
         #expect(refusal(try decoder.take(rawFrame(type, stream: 1))) == .unexpected)
     }
 
+    /// Before a peer has proved anything, only HELLO, PROOF, WELCOME and CLOSE are taken, and nothing else is even skipped.
+    @Test(arguments: UInt8.min...UInt8.max)
+    func onlyHandshakeFramesInAHandshake(type: UInt8) throws {
+        let stream: StreamID = (0x01...0x08).contains(type) ? 1 : 0
+        var decoder = FrameDecoder(isHandshake: true)
+        let header = Array(rawFrame(type, stream: stream, [0]).prefix(8))
+        if [0x44, 0x50, 0x51, 0x52].contains(type) {
+            #expect(try decoder.take(header + [0]).count == 1)
+        } else {
+            #expect([.unexpected, .unknownFrame].contains(refusal(try decoder.take(header))))
+        }
+        #expect(decoder.received == 0)
+        #expect(decoder.heldBytes == 0)
+    }
+
     // MARK: Lost links
 
     @Test func aCutUnsequencedFrameIsForgotten() throws {

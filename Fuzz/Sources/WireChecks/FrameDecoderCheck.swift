@@ -14,8 +14,9 @@ package enum FrameDecoderCheck {
         }
     }
 
-    /// The body of the fuzz target. The first byte is the number of steps (at most 15), then two bytes each: the low
-    /// 15 bits are a length, the highest one says that the link breaks. The rest is the wire.
+    /// The body of the fuzz target. The low four bits of the first byte are the number of steps, `0x10` asks for the
+    /// decoder of a handshake. Then come two bytes for each step: the low 15 bits are a length, the highest one says that
+    /// the link breaks. The rest is the wire.
     ///
     /// - Returns: what is broken, nil when all holds.
     package static func run(_ input: [UInt8]) -> String? {
@@ -24,12 +25,13 @@ package enum FrameDecoderCheck {
             let word = Int(input[1 + 2 * index]) << 8 | Int(input[2 + 2 * index])
             return Step(length: word & 0x7FFF, breaksLink: word & 0x8000 != 0)
         }
-        return Self.compare(wire: Array(input.dropFirst(1 + 2 * count)), steps: steps)
+        let wire = Array(input.dropFirst(1 + 2 * count))
+        return Self.compare(wire: wire, steps: steps, isHandshake: (input.first ?? 0) & 0x10 != 0)
     }
 
     /// - Returns: what is broken, nil when the decoder agrees with the reference after every step.
-    package static func compare(wire: [UInt8], steps: [Step]) -> String? {
-        var run = Comparison()
+    package static func compare(wire: [UInt8], steps: [Step], isHandshake: Bool = false) -> String? {
+        var run = Comparison(isHandshake: isHandshake)
         var rest = wire[...]
         for step in steps + [Step(length: wire.count, breaksLink: false)] {
             let piece = rest.prefix(step.length)
@@ -44,10 +46,15 @@ package enum FrameDecoderCheck {
 
 /// Both decoders, and what the real one has made of its bytes so far.
 private struct Comparison {
-    private var decoder = FrameDecoder()
-    private var reference = ReferenceDecoder()
+    private var decoder: FrameDecoder
+    private var reference: ReferenceDecoder
     private var items: [ReferenceDecoder.Item] = []
     private(set) var isOver = false
+
+    init(isHandshake: Bool) {
+        self.decoder = FrameDecoder(isHandshake: isHandshake)
+        self.reference = ReferenceDecoder(isHandshake: isHandshake)
+    }
 
     mutating func feed(_ piece: [UInt8]) -> String? {
         let before = self.decoder.received

@@ -24,7 +24,10 @@ package struct ReferenceDecoder {
     private var header: [UInt8] = []
     private var payload: [UInt8] = []
 
-    package init() {}
+    private let isHandshake: Bool
+
+    /// - Parameter isHandshake: take HELLO, PROOF, WELCOME and CLOSE only.
+    package init(isHandshake: Bool = false) { self.isHandshake = isHandshake }
 
     package var items: [Item] {
         self.data.isEmpty ? self.finished : self.finished + [.data(stream: self.dataStream, bytes: self.data)]
@@ -64,6 +67,8 @@ package struct ReferenceDecoder {
         } else if self.length > Self.limit(type) ?? 65_536 {
             self.refusal = .tooLong
         } else if type & 0x80 == 0 && (1...8).contains(type) != (self.stream != 0) {
+            self.refusal = .unexpected
+        } else if self.isHandshake && ![0x44, 0x50, 0x51, 0x52].contains(type) {
             self.refusal = .unexpected
         } else if Self.isSequenced(type) {
             self.received += 8

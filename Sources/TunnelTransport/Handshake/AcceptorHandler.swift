@@ -138,7 +138,8 @@ final class AcceptorHandler: ChannelInboundHandler {
     private func fail(_ context: ChannelHandlerContext, _ error: HandshakeError) {
         guard !self.isOver else { return }
         self.isOver = true
-        self.deadline.finish()
+        // The place in the gate is kept until the connection is closed: who does not answer TLS's good-bye keeps it open.
+        self.deadline.stop()
         self.reject(context, error)
     }
 
@@ -163,6 +164,7 @@ final class AcceptorHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.fail(context, HandshakeError(.disconnected, "the dialer went away during the handshake"))
+        self.deadline.finish()
         context.fireChannelInactive()
     }
 }

@@ -79,7 +79,8 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         var rng = SystemRandomNumberGenerator()
         let handshake = DialerHandshake(
             party: self.setup.party, credential: self.setup.credential, certificate: fingerprint,
-            serverCertificate: self.seen.value.identity, ticket: self.setup.ticket, received: self.setup.received, nonce: rng.nonce())
+            serverCertificate: self.seen.value.identity, ticket: self.setup.ticket, received: self.setup.received,
+            nonce: rng.nonce())
         self.handshake = handshake
         context.writeAndFlush(self.wrapOutboundOut(handshake.start()), promise: nil)
     }

@@ -41,10 +41,15 @@ final class HandshakeDeadline {
         }
     }
 
-    /// The handshake is over, one way or the other.
-    func finish() {
+    /// The time does not matter any more; the place is kept.
+    func stop() {
         self.timer?.cancel()
         self.timer = nil
+    }
+
+    /// The handshake is over, one way or the other.
+    func finish() {
+        self.stop()
         self.pass?.release()
         self.pass = nil
     }

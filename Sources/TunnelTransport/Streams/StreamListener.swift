@@ -1,13 +1,6 @@
 import NIOCore
 import NIOPosix
 
-/// Socket options of the local connections of streams.
-enum StreamOptions {
-    /// The kernel's receive buffer in bytes: bounds what a closing socket can make us read at once.
-    static let receiveBuffer = 256 << 10
-    static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32 << 10, high: 64 << 10)
-}
-
 /// Accepts local connections for one forward or one mapped port, on the event loop of the sessions they will use.
 package struct StreamListener: Sendable {
     private let channel: any Channel
@@ -26,14 +19,9 @@ package struct StreamListener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.socketOption(.so_rcvbuf), value: StreamOptions.receiveBuffer)
             .serverChannelOption(.backlog, value: 1_024)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: StreamOptions.waterMark)
-            .childChannelOption(.recvAllocator, value: allocator)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try StreamOptions.apply(to: channel, allocator)
                     let source = channel.remoteAddress?.shortText ?? "unknown"
                     let socket = StreamSocket { accept.value($0, source) }
                     try channel.pipeline.syncOperations.addHandler(socket)

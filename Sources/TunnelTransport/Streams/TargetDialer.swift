@@ -12,16 +12,12 @@ package enum TargetDialer {
         let allocator = StreamReadAllocator(pool: environment.pool, sizing: environment.sizing)
         let bootstrap = ClientBootstrap(group: environment.eventLoop)
             .connectTimeout(.nanoseconds(timeout.wholeNanoseconds))
-            .channelOption(.socketOption(.so_rcvbuf), value: StreamOptions.receiveBuffer)
-            .channelOption(.autoRead, value: false)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.maxMessagesPerRead, value: 1)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.writeBufferWaterMark, value: StreamOptions.waterMark)
-            .channelOption(.recvAllocator, value: allocator)
             .channelInitializer { channel in
                 // A name may lead to several addresses, and several connections are tried then: each has a handler of its own.
                 channel.eventLoop.makeCompletedFuture {
+                    try StreamOptions.apply(to: channel, allocator)
+                    // Before the connection is made, so that the window it announces fits.
+                    try channel.syncOptions?.setOption(.socketOption(.so_rcvbuf), value: StreamOptions.receiveBuffer)
                     try channel.pipeline.syncOperations.addHandler(StreamSocket())
                 }
             }

@@ -6,8 +6,11 @@ import TunnelWire
 import Glibc
 #endif
 
-/// The hostile suite runs one test at a time, so that what a server holds and logs has one cause.
-@Suite("Hostile", .serialized) struct HostileTests {}
+
+extension Integration {
+    /// What attackers try against real programs.
+    @Suite("Hostile", .serialized) struct HostileTests {}
+}
 
 /// A server that is attacked while an honest client has streams through it.
 struct HostileSite: Sendable {

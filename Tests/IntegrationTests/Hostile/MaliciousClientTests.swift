@@ -3,7 +3,7 @@ import Testing
 import TunnelTransport
 import TunnelWire
 
-extension HostileTests {
+extension Integration.HostileTests {
     /// A way for an authenticated client to break the protocol with a few frames.
     struct Violation: Sendable, CustomStringConvertible {
         let name: String

@@ -4,7 +4,7 @@ import Testing
 import TunnelTransport
 import TunnelWire
 
-extension HostileTests {
+extension Integration.HostileTests {
     /// What a server that holds the token can do to a client. After each the client is to dial again.
     struct Mischief: Sendable, CustomStringConvertible {
         let name: String

@@ -5,7 +5,7 @@ import Testing
 import TunnelTransport
 import TunnelWire
 
-extension HostileTests {
+extension Integration.HostileTests {
     /// Whoever stands between client and server with a certificate of his own gets neither a session nor the token.
     @Test("a man in the middle", .timeLimit(.minutes(2)))
     func manInTheMiddle() async throws {
@@ -32,7 +32,7 @@ extension HostileTests {
                 directory: site.pair.folder["ss"], name: TunnelPair.serverName, at: Date())
             try await TappingRelay.with(certificate: certificate, serverPort: site.port, client: "intruder-2") { relay, port in
                 try await site.withClient("intruder-2", port: port) { _ in
-                    try await eventually("the client to be in") { try await site.clients().contains("intruder-2") ? true : nil }
+                    try await eventually("the client to be in", isTrue: { try await site.clients().contains("intruder-2") })
                 }
                 let recorded = relay.content
                 let secret = site.intruder.reveal()

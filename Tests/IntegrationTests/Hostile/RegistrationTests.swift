@@ -4,7 +4,7 @@ import Testing
 import TunnelTransport
 import TunnelWire
 
-extension HostileTests {
+extension Integration.HostileTests {
     /// Ports of others, ports of the system and ports outside the range are refused one by one, with reasons; the rest is served.
     @Test("registrations that ask for too much", .timeLimit(.minutes(2)))
     func greedyRegistrations() async throws {

@@ -6,7 +6,7 @@ import Testing
 import TunnelTransport
 import TunnelWire
 
-extension HostileTests {
+extension Integration.HostileTests {
     @Test("programs that do not speak the protocol", .timeLimit(.minutes(2)))
     func strangers() async throws {
         try await HostileSite.attack { site in
@@ -113,7 +113,7 @@ extension HostileTests {
             }
             let start = ContinuousClock.now
             try await site.withClient("intruder-real", port: port) { _ in
-                try await eventually("a real client to be in") { try await site.clients().contains("intruder-real") ? true : nil }
+                try await eventually("a real client to be in", isTrue: { try await site.clients().contains("intruder-real") })
             }
             let program = (ContinuousClock.now - start).seconds
             let open = try site.pair.server.openDescriptors

@@ -8,7 +8,7 @@ let isLongRun = ProcessInfo.processInfo.environment["GOTUNNEL_LONG"] == "1"
 /// Everything that is measured and not asserted goes out as such a line.
 func figure(_ text: String) { print("figure: \(text)") }
 
-extension LoadTests {
+extension Integration.LoadTests {
     /// Both directions of a forward and of an exposure at once, while the link breaks again and again.
     @Test("every byte arrives although the link breaks 200 times", .timeLimit(.minutes(10)))
     func bytesSurviveCuts() async throws {
@@ -62,8 +62,11 @@ extension LoadTests {
     }
 }
 
-/// The load suite runs one test at a time: the machine has few cores, and the tests count what processes hold.
-@Suite("Load", .serialized) struct LoadTests {}
+
+extension Integration {
+    /// What is counted under load: bytes, streams, memory, descriptors. Never speeds.
+    @Suite("Load", .serialized) struct LoadTests {}
+}
 
 /// Streams that only have to survive.
 struct KeptStreams: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension LoadTests {
+extension Integration.LoadTests {
     /// FIN one way leaves the other way open, and the other way round; both through a forward and an exposure.
     @Test("half-close both ways", .timeLimit(.minutes(2)))
     func halfClose() async throws {
@@ -47,13 +47,13 @@ extension LoadTests {
             try await onThread { try near.write([1]) }
             _ = try await onThread { try far.read(exactly: 1) }
             near.reset()
-            #expect(try await onThread { try far.readAll().ending } == .reset)
+            #expect(try await self.ending(of: far) == .reset)
         }
         try await self.eachDirection { near, far in
             try await onThread { try near.write([1]) }
             _ = try await onThread { try far.read(exactly: 1) }
             far.reset()
-            #expect(try await onThread { try near.readAll().ending } == .reset)
+            #expect(try await self.ending(of: near) == .reset)
         }
         try await self.eachDirection { near, far in
             // Closed with unread data in its buffer: the kernel answers with RST.
@@ -61,14 +61,15 @@ extension LoadTests {
             _ = try await onThread { try near.read(exactly: 1) }
             try await Task.sleep(for: .milliseconds(50))
             near.close()
-            #expect(try await onThread { try far.readAll().ending } == .reset)
+            #expect(try await self.ending(of: far) == .reset)
         }
         try await self.eachDirection { near, far in
             // After a FIN of its own, a reset still arrives as one.
             near.finishWriting()
-            #expect(try await onThread { try far.readAll().ending } == .end)
+            let first = try await self.ending(of: far)
             far.reset()
-            #expect(try await onThread { try near.readAll().ending } == .reset)
+            let second = try await self.ending(of: near)
+            #expect(first == .end && second == .reset)
         }
     }
 
@@ -115,6 +116,11 @@ extension LoadTests {
             peak.expectBounded(surplus: 1_000 * 262_144)
         }
         await echo.stop()
+    }
+
+    /// Reads to the end and says how it came.
+    private func ending(of socket: PlainSocket) async throws -> PlainSocket.Arrival {
+        try await onThread { try socket.readAll() }.ending
     }
 
     /// Runs `body` on a fresh stream of a forward, then of an exposure.

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-extension LoadTests {
+extension Integration.LoadTests {
     /// A reader that never reads holds up nobody else, and costs no more than its window.
     @Test("a stalled stream does not hold up the others", .timeLimit(.minutes(5)))
     func stalledReaderIsIsolated() async throws {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-extension LoadTests {
+extension Integration.LoadTests {
     /// A thousand streams at once, each with a pattern of its own, while the link breaks.
     @Test("1 000 streams survive 20 cuts", .timeLimit(.minutes(5)))
     func manyStreams() async throws {

@@ -46,8 +46,9 @@ final class PlainSocket: Sendable {
 
     func accept(receiveBuffer: Int? = nil) throws -> PlainSocket {
         while true {
-            let descriptor = accept4(self.descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+            let descriptor = Glibc.accept(self.descriptor, nil, nil)
             if descriptor >= 0 {
+                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
                 let socket = PlainSocket(descriptor: descriptor)
                 if let receiveBuffer { socket.setOption(SOL_SOCKET, SO_RCVBUF, Int32(receiveBuffer)) }
                 return socket

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension LoadTests {
+extension Integration.LoadTests {
     /// After very many short connections the daemons hold what they held after the first few hundred.
     @Test("short connections leave nothing behind", .timeLimit(.minutes(15)))
     func shortConnections() async throws {

@@ -109,9 +109,9 @@ private final class ProxyState {
         } catch {
             return channel.close(promise: nil)
         }
-        if self.isRefusing { return channel.eventLoop.execute { pair.cut(.reset) } }
-        let leg = NIOLoopBound(ProxyLeg(pair, .toClient), eventLoop: channel.eventLoop)
         let bound = NIOLoopBound(pair, eventLoop: channel.eventLoop)
+        if self.isRefusing { return channel.eventLoop.execute { bound.value.cut(.reset) } }
+        let leg = NIOLoopBound(ProxyLeg(pair, .toClient), eventLoop: channel.eventLoop)
         ClientBootstrap(group: channel.eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -261,8 +261,7 @@ private final class ProxyLeg: ChannelDuplexHandler {
         case .finish: context.close(mode: .output, promise: nil)
         case .silence: break
         case .reset:
-            let linger = ChannelOptions.Types.SocketOption(level: .socket, name: .so_linger)
-            try? context.channel.syncOptions?.setOption(linger, value: .init(l_onoff: 1, l_linger: 0))
+            context.channel.resetOnClose()
             context.close(promise: nil)
         }
     }

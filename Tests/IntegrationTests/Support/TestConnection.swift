@@ -1,6 +1,10 @@
 import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// The event loops of all test doubles.
 let testLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
@@ -23,7 +27,7 @@ final class TestConnection: Sendable {
     }
 
     /// Connects to a port of 127.0.0.1.
-    static func connect(port: Int, receiveBuffer: Int32? = nil) async throws -> TestConnection {
+    static func connect(port: Int, receiveBuffer: Int? = nil) async throws -> TestConnection {
         try await connect(within: .seconds(10), receiveBuffer: receiveBuffer) { $0.connect(host: "127.0.0.1", port: port) }
     }
 
@@ -32,7 +36,7 @@ final class TestConnection: Sendable {
     }
 
     private static func connect(
-        within limit: TimeAmount, receiveBuffer: Int32?, _ dial: (ClientBootstrap) -> EventLoopFuture<any Channel>
+        within limit: TimeAmount, receiveBuffer: Int?, _ dial: (ClientBootstrap) -> EventLoopFuture<any Channel>
     ) async throws -> TestConnection {
         var bootstrap = ClientBootstrap(group: testLoops)
             .channelOption(.autoRead, value: false)
@@ -79,9 +83,12 @@ final class TestConnection: Sendable {
 
     /// Cuts the connection: RST.
     func reset() async throws {
-        let linger = ChannelOptions.Types.SocketOption(level: .socket, name: .so_linger)
-        try await self.channel.setOption(linger, value: .init(l_onoff: 1, l_linger: 0)).get()
-        try? await self.channel.close()
+        let channel = self.channel
+        try await channel.eventLoop.submit {
+            channel.resetOnClose()
+            channel.close(promise: nil)
+        }.get()
+        try? await channel.closeFuture.get()
     }
 
     func close() async throws { try? await self.channel.close() }
@@ -210,7 +217,7 @@ final class TestListener: Sendable {
         (self.incoming, self.source) = stream
     }
 
-    static func start(port: Int? = nil, receiveBuffer: Int32? = nil) async throws -> TestListener {
+    static func start(port: Int? = nil, receiveBuffer: Int? = nil) async throws -> TestListener {
         let stream = AsyncStream.makeStream(of: TestConnection.self, bufferingPolicy: .bufferingNewest(1_024))
         var bootstrap = ServerBootstrap(group: testLoops)
             .serverChannelOption(.backlog, value: 1_024)
@@ -245,4 +252,12 @@ final class TestListener: Sendable {
     }
 
     func stop() async { try? await self.listener.close() }
+}
+
+extension Channel {
+    /// Makes the close that follows a reset. To be called on the channel's event loop.
+    func resetOnClose() {
+        guard let provider = self as? any SocketOptionProvider else { return }
+        _ = provider.unsafeSetSocketOption(level: .socket, name: .so_linger, value: linger(l_onoff: 1, l_linger: 0))
+    }
 }

@@ -49,7 +49,9 @@ final class BreakableProxy: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
-                if state.value.withLock({ $0.isDown }) { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+                if state.value.withLock({ $0.isDown }) {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
                 return Relay.join(channel, target: target, from: source, state: state)
             }
             .bind(host: "127.0.0.1", port: 0).get()

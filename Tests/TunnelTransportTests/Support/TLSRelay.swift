@@ -39,7 +39,9 @@ final class TLSRelay: Sendable {
         var client = TLSConfiguration.makeClientConfiguration()
         client.certificateVerification = .none
         client.applicationProtocols = [TLSContext.applicationProtocol]
-        let (near, far, state) = (try NIOSSLContext(configuration: server), try NIOSSLContext(configuration: client), RelayState())
+        let (near, far, state) = (
+            try NIOSSLContext(configuration: server), try NIOSSLContext(configuration: client), RelayState()
+        )
         let loop = group.next()
         let channel = try await ServerBootstrap(group: loop, childGroup: loop)
             .childChannelInitializer { channel in

@@ -58,7 +58,8 @@ final class TestClient: @unchecked Sendable {
     /// Dials once, for a new session or the one there is.
     func dial() {
         guard !self.isStopped else { return }
-        self.dialer.dial(host: "127.0.0.1", port: self.port, ticket: self.ticket, received: self.driver?.received ?? 0) { result in
+        self.dialer.dial(host: "127.0.0.1", port: self.port, ticket: self.ticket, received: self.driver?.received ?? 0) {
+            result in
             self.dialled(result)
         }
     }

@@ -40,7 +40,8 @@ final class TestDelegate: SessionDelegate {
             return session.refuse(id, Refusal(.unknownDestination, "no target \(name)"))
         }
         let events = self.events
-        TargetDialer.dial(host: target.host, port: target.port, timeout: target.timeout, environment: self.environment) { result in
+        TargetDialer.dial(host: target.host, port: target.port, timeout: target.timeout, environment: self.environment) {
+            result in
             switch result {
             case .success(let socket):
                 events.add(.served(id))

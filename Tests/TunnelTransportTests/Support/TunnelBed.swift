@@ -89,7 +89,8 @@ final class TunnelBed: Sendable {
         let loops = Array(self.group.makeIterator()).map { $0 as any EventLoop }
         self.loops = loops
         self.directory = try TemporaryDirectory()
-        self.certificate = try options.certificate
+        self.certificate =
+            try options.certificate
             ?? ServerCertificate.loadOrCreate(directory: self.directory.path, name: "server-1", at: Date())
         self.token = try Token(options.tokenText, allowWeak: true)
         let instance = WireID.random(using: &rng)
@@ -155,7 +156,8 @@ final class TunnelBed: Sendable {
     }
 
     func dialer(
-        name: String = "worker-1", credential: DialerCredential? = nil, tls: TLSContext? = nil, pins: [CertificateFingerprint] = [],
+        name: String = "worker-1", credential: DialerCredential? = nil, tls: TLSContext? = nil,
+        pins: [CertificateFingerprint] = [],
         party: LocalParty? = nil
     ) throws -> LinkDialer {
         LinkDialer(
@@ -219,7 +221,9 @@ final class TunnelBed: Sendable {
             do {
                 let address = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
                 return StreamListener.bind(address, environment: host.value.environment) { socket, source in
-                    guard let entry = host.value.sessions.values.first(where: { $0.name == client }) else { return socket.abort() }
+                    guard let entry = host.value.sessions.values.first(where: { $0.name == client }) else {
+                        return socket.abort()
+                    }
                     let open = Open(destination: .exposure(client: client, name: exposure), source: source)
                     entry.driver.open(open, for: socket) { _ in }
                 }
