@@ -109,7 +109,13 @@ let package = Package(
             name: "TunnelTransportTests",
             dependencies: [
                 "TunnelTransport", "TunnelSession", "TunnelWire", "Identity", nioCore, nioPosix, nioSSL,
-                product("NIOTLS", "swift-nio"), product("Crypto", "swift-crypto"),
+                product("NIOTLS", "swift-nio"), product("NIOEmbedded", "swift-nio"), product("Crypto", "swift-crypto"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "Identity", "TunnelTransport", "TunnelWire", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
+                product("Crypto", "swift-crypto"),
             ], swiftSettings: strict),
         .testTarget(name: "TunnelClientTests", dependencies: ["TunnelClient", "TunnelSession"], swiftSettings: strict),
     ]

@@ -110,3 +110,15 @@ extension LinkStatus {
             since: link.since, reason: link.isSuspect ? "two heartbeats went unanswered" : link.reason)
     }
 }
+
+extension GotunnelClient: DaemonService {
+    package var admin: any AdminSource { ClientAdmin(self) }
+
+    package func observe(_ metrics: TunnelMetrics) {
+        let budget = self.budget
+        metrics.registry.onScrape {
+            metrics.memory.set(budget.held)
+            metrics.memoryBudget.set(budget.limit)
+        }
+    }
+}

@@ -12,7 +12,7 @@ import TunnelTransport
 import TunnelWire
 
 /// A running client: one event loop with its session, forwards and exposures, until it is told to stop.
-package final class GotunnelClient: DaemonService {
+package final class GotunnelClient: Service {
     let settings: Mutex<ClientSettings>
     let startedAt = Timestamp.now()
     let exposures: ExposureBoard
@@ -80,16 +80,6 @@ package final class GotunnelClient: DaemonService {
         self.budget = budget
         self.totals = totals
         self.lock = lock
-    }
-
-    package var admin: any AdminSource { ClientAdmin(self) }
-
-    package func observe(_ metrics: TunnelMetrics) {
-        let budget = self.budget
-        metrics.registry.onScrape {
-            metrics.memory.set(budget.held)
-            metrics.memoryBudget.set(budget.limit)
-        }
     }
 
     var isDraining: Bool { self.draining.load(ordering: .relaxed) }

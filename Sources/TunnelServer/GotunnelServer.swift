@@ -13,7 +13,7 @@ import TunnelTransport
 import TunnelWire
 
 /// A running server: its event loops, its link port, its services, until it is told to stop.
-package final class GotunnelServer: DaemonService {
+package final class GotunnelServer: Service {
     let context: ServerContext
     let settings: Mutex<ServerSettings>
     let startedAt = Timestamp.now()
@@ -98,17 +98,6 @@ package final class GotunnelServer: DaemonService {
             logger.warning(
                 "token is bound to no client names: whoever holds it can pose as any client",
                 metadata: ["token": "\(id)", "mend": "tokens: [{id, token_file, clients: [names]}]"])
-        }
-    }
-
-    package var admin: any AdminSource { ServerAdmin(self) }
-
-    package func observe(_ metrics: TunnelMetrics) {
-        let context = self.context
-        metrics.registry.onScrape {
-            metrics.clients.set(context.clients)
-            metrics.memory.set(context.budget.held)
-            metrics.memoryBudget.set(context.budget.limit)
         }
     }
 

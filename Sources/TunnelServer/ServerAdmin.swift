@@ -114,3 +114,16 @@ extension ClientRow {
             replayBytes: state.replayBytes, bytesIn: Int(clamping: state.bytesReceived), bytesOut: Int(clamping: state.bytesSent))
     }
 }
+
+extension GotunnelServer: DaemonService {
+    package var admin: any AdminSource { ServerAdmin(self) }
+
+    package func observe(_ metrics: TunnelMetrics) {
+        let context = self.context
+        metrics.registry.onScrape {
+            metrics.clients.set(context.clients)
+            metrics.memory.set(context.budget.held)
+            metrics.memoryBudget.set(context.budget.limit)
+        }
+    }
+}

@@ -48,7 +48,8 @@ struct OutboundQueue: Sendable {
         self.footprint -= buffer.storageCapacity
         self.front = self.others.popFirst()
         let isWorthKeeping = length * 4 >= buffer.storageCapacity
-        return isWorthKeeping && buffer.prefixInPlace(header: header) ? buffer : buffer.copiedFrame(header: header, length: length)
+        return isWorthKeeping && buffer.prefixInPlace(header: header)
+            ? buffer : buffer.copiedFrame(header: header, length: length)
     }
 
     mutating func removeAll() {

@@ -31,7 +31,12 @@ struct PKI: AsyncParsableCommand {
 
     /// `gotunnelctl pki issue`.
     struct Issue: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Issue a certificate and its key, mode 0600.")
+        static let configuration = CommandConfiguration(
+            abstract: "Issue a certificate and its key, mode 0600.",
+            usage: """
+                gotunnelctl pki issue --dir <dir> --role <role> --name <name>
+                                      [--host <host> ...] [--days <days>]
+                """)
 
         @Option(
             name: .customLong("dir"), help: ArgumentHelp("The authority's directory.", valueName: "dir"), completion: .directory)

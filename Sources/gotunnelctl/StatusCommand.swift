@@ -3,7 +3,12 @@ import ArgumentParser
 
 /// `gotunnelctl status`.
 struct Status: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "The process at a glance: readiness, links, services, clients.")
+    static let configuration = CommandConfiguration(
+        abstract: "The process at a glance: readiness, links, services, clients.",
+        usage: """
+            gotunnelctl status [--socket <path>] [--json]
+                               [--watch] [--interval <seconds>]
+            """)
 
     @OptionGroup var connection: Connection
     @OptionGroup var output: Output

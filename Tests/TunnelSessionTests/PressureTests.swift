@@ -110,6 +110,26 @@ import TunnelWire
         _ = try couple.openStream()
     }
 
+    /// A reader that never reads holds its own window and nothing else, however small the replay buffers are.
+    @Test(arguments: [1, 100_000, 16 << 20])
+    func aStalledReaderStopsNobody(replayBuffer: Int) throws {
+        var couple = try Couple { $0.replayBuffer = replayBuffer }
+        let stalled = try couple.openStream()
+        for _ in 0..<4 { couple.dialer.send(stalled, .zeros(60_000)) }
+        let bulk = try couple.openStream()
+        var taken = 0
+        for _ in 0..<100 {
+            couple.dialer.send(bulk, .zeros(60_000))
+            try couple.pass(20)
+            let here = couple.acceptor.streams[bulk]?.incoming.outstanding ?? 0
+            couple.acceptor.consumed(bulk, here)
+            taken += here
+        }
+        #expect(taken >= 5_900_000)
+        #expect(couple.acceptor.outstanding <= 2 * 65_536 + couple.acceptor.windowGrowth)
+        #expect(couple.acceptor.streams[stalled]?.incoming.outstanding == 65_536)
+    }
+
     @Test func atMostSixtyFourBuffersAreHandedBack() throws {
         var couple = try Couple()
         let id = try couple.openStream()

@@ -6,7 +6,9 @@ import TunnelWire
 
 @Suite struct SchedulingTests {
     /// A dialer with open streams that have all the credit they could want; nothing is left to send.
-    private func dialer(streams count: Int, _ change: (inout SessionConfiguration) -> Void = { _ in }) throws -> (Session, [StreamID]) {
+    private func dialer(
+        streams count: Int, _ change: (inout SessionConfiguration) -> Void = { _ in }
+    ) throws -> (Session, [StreamID]) {
         var session = try Session.attached(.dialer, change)
         let ids = try (0..<count).map { _ in try session.open(.test) }
         _ = session.frames()

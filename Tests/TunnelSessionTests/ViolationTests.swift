@@ -82,7 +82,8 @@ import TunnelWire
     @Test(arguments: [4, 5] as [StreamID])
     func framesOnAStreamThatNeverWas(id: StreamID) throws {
         for frame in [
-            Peer.accepted(id), Peer.opened(id), Peer.refused(id), Peer.data(id, 1), Peer.credit(id, 1), Peer.fin(id), Peer.reset(id),
+            Peer.accepted(id), Peer.opened(id), Peer.refused(id), Peer.data(id, 1), Peer.credit(id, 1), Peer.fin(id),
+            Peer.reset(id),
         ] { #expect(try self.kind(frame) == .unexpected, "\(label(frame))") }
     }
 

@@ -99,8 +99,8 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
     }
 
     static func version(_ hello: Hello) -> HandshakeError {
-        let ours = Limits.protocolVersion
-        let reason = "protocol \(hello.minimumVersion)...\(hello.maximumVersion) offered, \(ours) needed: use one version on both ends"
+        let offered = "\(hello.minimumVersion)...\(hello.maximumVersion)"
+        let reason = "protocol \(offered) offered, \(Limits.protocolVersion) needed: use one version on both ends"
         return HandshakeError(.version, reason, farewell: Close(.versionMismatch, reason))
     }
 

@@ -70,7 +70,8 @@ struct StreamReadAllocator: RecvByteBufferAllocator, @unchecked Sendable {
     }
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-        self.pool.take(storage: self.sizing.isCompeting ? min(self.storage, BufferPool.medium) : self.storage, allocator: allocator)
+        self.pool.take(
+            storage: self.sizing.isCompeting ? min(self.storage, BufferPool.medium) : self.storage, allocator: allocator)
     }
 
     func nextBufferSize() -> Int? { nil }

@@ -86,7 +86,8 @@ extension Integration.HostileTests {
         let evil = "x\" level=critical\n2026-01-01T00:00:00Z CRITICAL forged\u{1B}[31m\r\u{0}\u{7F}é"
         try await HostileSite.attack { site in
             var client = HandmadeClient(name: evil, token: site.intruder)
-            #expect(await Self.answer(client, site.port).contains("protocolViolation"))
+            let answer = await Self.answer(client, site.port)
+            #expect(answer.contains("protocolViolation"), "\(answer)")
             client.name = "intruder-1"
             client.tokenID = evil
             #expect(await Self.answer(client, site.port).contains("authenticationFailed"))

@@ -16,7 +16,7 @@ extension Integration {
         func helpFitsATerminal(_ command: [String]) async throws {
             let text = try await runWell(try Programs.ours(command[0]), command.dropFirst() + ["--help"])
             #expect(text.contains("USAGE: \(command.joined(separator: " "))"))
-            let long = text.split(separator: "\n").filter { $0.count > 80 }
+            let long = text.split(separator: "\n").filter { $0.count > 80 }.map(String.init)
             #expect(long == [], "expected no line of more than 80 columns in the help of \(command)")
         }
 

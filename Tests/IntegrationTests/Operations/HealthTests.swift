@@ -75,7 +75,7 @@ extension Integration {
 
         // MARK: Targets that cannot be reached
 
-        private static let checksLate = "health: {type: tcp, interval: 1h, unhealthy_after: 1000}"
+        private static let checksLate = "health: {type: tcp, interval: 1h, unhealthy_after: 100}"
 
         @Test func aServiceTargetThatRefuses() async throws {
             let setup = TunnelSetup(services: ["one": try FreePorts.one()], serviceLines: ["one": Self.checksLate])
@@ -136,8 +136,7 @@ extension Integration {
         private static func expectRefusal(
             _ pair: TunnelPair, code: String, reason: String? = nil, port: Int? = nil
         ) async throws {
-            let connection = try await TestConnection.connect(port: try port ?? pair.forward("one"))
-            #expect(try await connection.ending(within: .seconds(10)) == .reset)
+            #expect(try await TestConnection.fate(port: try port ?? pair.forward("one")) == .reset)
             for (admin, program) in [(pair.serverAdmin, try pair.server), (pair.clientAdmin, try pair.client)] {
                 try await eventually("\(program.name) to log the refusal with code=\(code)") {
                     program.logLines.contains {

@@ -32,7 +32,7 @@ extension Integration {
                 let link = try await RawLink.connect(port: pair.linkPort)
                 let hello = Self.hello(name: "worker-1", tokenID: "00000000")
                 // The encoder cleans what it writes, so the bytes are put in place afterwards.
-                let frame = Self.replacing("00000000", with: "a\nb\u{1b}[1\r", in: hello.frame())
+                let frame = Self.replacing("00000000", with: "a\nb\u{1b}[1m\r", in: hello.frame())
                 try await link.send(frame)
                 guard case .frame(let header, _) = try await link.frame(), header.type == .hello else {
                     throw Unmet("expected the server's HELLO")

@@ -22,8 +22,7 @@ extension Integration {
                     try await connection.write("a")
                     #expect(try await connection.readText(1) == "a")
                 }
-                let refused = try await TestConnection.connect(port: try pair.forward("two"))
-                #expect(try await refused.ending() == .reset)
+                #expect(try await TestConnection.fate(port: try pair.forward("two")) == .reset)
                 try await eventually("the reason in both logs") {
                     try pair.client.log.contains("stream refused") && pair.client.log.contains("code=forbidden")
                         && pair.server.log.contains("stream refused") ? true : nil

@@ -13,7 +13,7 @@ extension Integration {
                 #expect(last.contains("authentication failed"))
                 let refused = try pair.server.logLines.filter { $0.contains("handshake failed") }
                 #expect(refused.count == 1, "expected one line of the failed handshake, got \(refused)")
-                #expect(try await pair.serverAdmin.metric("gotunnel_handshakes_total{result=\"failed\"}") == 1)
+                #expect(try await pair.serverAdmin.metric("gotunnel_handshake_failures_total{reason=\"authentication\"}") == 1)
                 try Self.expectNoSecrets(pair)
             }
         }

@@ -12,7 +12,7 @@ extension Integration {
                 try await RunningProgram.with(iperf, arguments, name: "iperf3", in: folder) { server in
                     try await eventually("iperf3 to listen") { isListening(port) ? true : nil }
                     // iperf3 serves one test at a time, and a health check's connection would be one.
-                    let health = "health: {type: tcp, interval: 1h, unhealthy_after: 1000}"
+                    let health = "health: {type: tcp, interval: 1h, unhealthy_after: 100}"
                     try await TunnelPair.with(TunnelSetup(services: ["iperf": port], serviceLines: ["iperf": health])) { pair in
                         let report = try await Self.measure(iperf, try pair.forward("iperf"), direction)
                         #expect(report["error"] == .null, "\(report["error"])")

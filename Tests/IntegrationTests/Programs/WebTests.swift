@@ -40,7 +40,7 @@ extension Integration {
             let curl = try Programs.installed("curl")
             let backend = try await TestListener.start()
             let setup = TunnelSetup(
-                services: ["events": backend.port], serviceLines: ["events": "health: {type: tcp, interval: 1h, unhealthy_after: 1000}"])
+                services: ["events": backend.port], serviceLines: ["events": "health: {type: tcp, interval: 1h, unhealthy_after: 100}"])
             try await TunnelPair.with(setup) { pair in
                 // The health check's own connection.
                 try await backend.accept().close()

@@ -128,7 +128,8 @@ final class RunningProgram: Sendable {
     var openDescriptors: Int { (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(self.pid)/fd"))?.count ?? 0 }
 }
 
-/// Starts a process in a process group of its own. All descriptors beyond the three must be close-on-exec, as NIO's are.
+/// Starts a process in a process group of its own, with three descriptors and no other: a listener of this process that lived
+/// on in a daemon would be no longer closed by closing it here.
 func spawn(
     _ command: [String], environment: [String: String], input: String, output: String, log: String
 ) throws -> pid_t {
@@ -143,6 +144,7 @@ func spawn(
     posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    closeDescriptorsOnSpawn()
     // The test runner may block or ignore signals that the program wants.
     var none = sigset_t()
     var all = sigset_t()
@@ -159,6 +161,13 @@ func spawn(
     }
     guard result == 0 else { throw Unmet("expected \(command[0]) to start: \(String(cString: strerror(result)))") }
     return pid
+}
+
+/// Marks every descriptor of this process beyond the three to be closed in programs that it starts.
+private func closeDescriptorsOnSpawn() {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
+        if let descriptor = Int32(name), descriptor > 2 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    }
 }
 
 /// A null-terminated array of C strings for the time of `body`.

@@ -35,6 +35,18 @@ final class TestConnection: Sendable {
         try await connect(within: .seconds(10), receiveBuffer: nil) { $0.connect(unixDomainSocketPath: path) }
     }
 
+    /// Connects, and says how the other end ends it without a byte; a reset may come before the connection is known to stand.
+    static func fate(port: Int, within limit: TimeAmount = .seconds(10)) async throws -> Ending {
+        let connection: TestConnection
+        do {
+            connection = try await connect(port: port)
+        } catch {
+            if "\(error)".contains("errno: \(ECONNRESET)") { return .reset }
+            throw error
+        }
+        return try await connection.use { try await $0.ending(within: limit) }
+    }
+
     private static func connect(
         within limit: TimeAmount, receiveBuffer: Int?, _ dial: (ClientBootstrap) -> EventLoopFuture<any Channel>
     ) async throws -> TestConnection {

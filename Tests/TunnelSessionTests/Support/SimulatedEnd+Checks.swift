@@ -21,8 +21,10 @@ extension SimulatedEnd {
             growth += window.growth
             queued += stream.outbound.footprint
         }
-        guard outstanding == self.session.outstanding, growth == self.session.windowGrowth, queued == self.session.queuedFootprint else {
-            throw Broken("it counts \(self.session.outstanding), \(self.session.windowGrowth), \(self.session.queuedFootprint) bytes")
+        guard outstanding == self.session.outstanding, growth == self.session.windowGrowth, queued == self.session.queuedFootprint
+        else {
+            throw Broken(
+                "it counts \(self.session.outstanding), \(self.session.windowGrowth), \(self.session.queuedFootprint) bytes")
         }
         guard growth <= self.session.configuration.windowGrowth else { throw Broken("windows grew by \(growth)") }
         guard self.session.heldBytes >= self.session.replayBytes, self.session.replay.acknowledged <= self.session.sent else {
@@ -46,7 +48,8 @@ extension SimulatedEnd {
     func checkNothingIsLeft() throws {
         let session = self.session
         guard session.streamCount == 0, session.heldBytes == 0, session.windowGrowth == 0, session.controlQueued == 0 else {
-            throw Broken("\(self.side) leaks \(session.streamCount) streams, \(session.heldBytes) bytes, \(session.windowGrowth) growth")
+            throw Broken(
+                "\(self.side) leaks \(session.streamCount) streams, \(session.heldBytes) bytes, \(session.windowGrowth) growth")
         }
     }
 

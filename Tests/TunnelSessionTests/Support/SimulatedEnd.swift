@@ -37,7 +37,8 @@ final class SimulatedStream {
     var sawFinish = false
 
     init(
-        id: StreamID, open: Open, isOpenedHere: Bool, phase: Phase, answerAt: Moment, toSend: Int, resetAfter: Int?, isStalled: Bool
+        id: StreamID, open: Open, isOpenedHere: Bool, phase: Phase, answerAt: Moment, toSend: Int, resetAfter: Int?,
+        isStalled: Bool
     ) {
         self.id = id
         self.open = open

@@ -63,7 +63,8 @@ final class SimulatedPair {
         let opens = random.int(0...plan.opens)
         self.plan = plan
         self.dialer = SimulatedEnd(side: .dialer, plan: plan, opens: opens, random: SplitMix64(seed: random.next()))
-        self.acceptor = SimulatedEnd(side: .acceptor, plan: plan, opens: plan.opens - opens, random: SplitMix64(seed: random.next()))
+        self.acceptor = SimulatedEnd(
+            side: .acceptor, plan: plan, opens: plan.opens - opens, random: SplitMix64(seed: random.next()))
         self.cutsLeft = plan.cuts
         self.random = random
         self.dialAt = self.now
@@ -82,14 +83,18 @@ final class SimulatedPair {
     /// Nothing is under way or unacknowledged any more.
     private var isSettled: Bool {
         guard let link = self.link, !link.isCut, link.up.inFlight == 0, link.down.inFlight == 0 else { return false }
-        return self.ends.allSatisfy { $0.session.isAttached && $0.session.replay.unacknowledged == 0 && $0.session.control.isEmpty }
+        return self.ends.allSatisfy {
+            $0.session.isAttached && $0.session.replay.unacknowledged == 0 && $0.session.control.isEmpty
+        }
     }
 
     // MARK: One step
 
     private func step() throws {
         self.tally.steps += 1
-        guard self.tally.steps < Self.mostSteps else { throw Broken("it stands still: \(self.dialer.live) \(self.acceptor.live)") }
+        guard self.tally.steps < Self.mostSteps else {
+            throw Broken("it stands still: \(self.dialer.live) \(self.acceptor.live)")
+        }
         self.passTime()
         self.hasProgress = false
         try self.dialOrAttach()
