@@ -33,3 +33,25 @@ extension StartupError {
         }
     }
 }
+
+extension StartupError {
+    /// Runs `body`; what it throws is said of the configuration's `key`.
+    package static func naming<Value>(_ key: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch {
+            throw StartupError("\(key): \(error)", .configuration)
+        }
+    }
+}
+
+extension SecretSource {
+    /// The key of the configuration, or the variable, that it was written in.
+    package var key: String {
+        switch self {
+        case .inline: "token"
+        case .file(let path): "token_file (\(PrintableText.clean(path)))"
+        case .environment: "token ($\(Self.variable))"
+        }
+    }
+}

@@ -90,6 +90,8 @@ struct ClientAdmin: AdminSource {
                     problem
                 } else if !isUp {
                     "no link to a server"
+                } else if worker.connection.status.session?.isPeerDraining == true {
+                    "the server drains"
                 } else {
                     switch worker.services[entry.service] {
                     case true?: nil

@@ -31,7 +31,9 @@ enum ClientCredentials {
         guard let source = settings.token else {
             throw StartupError("client.token_file: no token is configured; write token_file or tls", .configuration)
         }
-        let token = try Token(try source.read(in: surroundings).reveal(), allowWeak: settings.allowWeakToken)
+        let token = try StartupError.naming("client.\(source.key)") {
+            try Token(try source.read(in: surroundings).reveal(), allowWeak: settings.allowWeakToken)
+        }
         return (try TLSContext.dialer(), .token(AuthenticationKey(token, for: .clientToken)))
     }
 }

@@ -16,7 +16,8 @@ final class ClientWorker: ServerConnectionDelegate {
     private(set) var services: [String: Bool] = [:]
     private let exposures: ExposureBoard
     private let name: String
-    private let dialTimeout: Duration
+    /// The longest a dial to a target may take.
+    var dialTimeout: Duration
     private let environment: TransportEnvironment
     private let refusals: RefusalLog
 
@@ -32,6 +33,7 @@ final class ClientWorker: ServerConnectionDelegate {
         self.connection = connection
         self.forwards = ForwardBoard(client: settings.name, environment: environment, logger: logger) { connection.session }
         connection.delegate = self
+        self.forwards.onHold = { [weak connection] in connection?.hurry() }
     }
 
     /// Tells the server what is exposed and which targets are well.

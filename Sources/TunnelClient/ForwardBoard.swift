@@ -28,6 +28,8 @@ final class ForwardBoard {
     private let refusals: RefusalLog
     private let client: String
     private let session: () -> SessionDriver?
+    /// Called when a connection begins to wait for a session.
+    var onHold: (() -> Void)?
     private var table: [HostPort: Entry] = [:]
     private var held: [Held] = []
     private var timer: Scheduled<Void>?
@@ -129,7 +131,10 @@ final class ForwardBoard {
             return socket.abandon()
         }
         self.held.append(Held(socket: socket, open: open, deadline: self.environment.now + Self.holdTime))
-        if self.held.count == 1 { self.planExpiry() }
+        if self.held.count == 1 {
+            self.planExpiry()
+            self.onHold?()
+        }
     }
 
     /// A session stands: those that were held go on.

@@ -55,6 +55,7 @@ package final class GotunnelClient: Service {
         let worker = try await loop.submit {
             let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: loop)
             let environment = TransportEnvironment(eventLoop: loop, budget: budget, metrics: metrics)
+            LoopLag.watch(environment)
             let worker = ClientWorker(
                 settings: settings, dialer: dialer, exposures: exposures, environment: environment, logger: logger)
             return NIOLoopBound(worker, eventLoop: loop)
@@ -100,7 +101,7 @@ package final class GotunnelClient: Service {
         try await self.group.shutdownGracefully()
         self.logger.notice("client has stopped")
         if let refusal {
-            throw StartupError("every server refused this client: \(refusal)", .refused)
+            throw StartupError("no server can be used: \(refusal)", .refused)
         }
     }
 
@@ -166,6 +167,7 @@ package final class GotunnelClient: Service {
             do {
                 let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: worker.eventLoop)
                 worker.value.connection.replace(dialer)
+                worker.value.dialTimeout = settings.dialTimeout
                 return worker.value.forwards.apply(settings.forwards)
             } catch {
                 return worker.eventLoop.makeFailedFuture(error)

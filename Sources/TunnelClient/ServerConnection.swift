@@ -50,6 +50,8 @@ final class ServerConnection {
     private var isStopped = false
     private var retry: Scheduled<Void>?
     private let failures = OncePer(interval: .seconds(60))
+    /// A drain and its end are worth a line each; a server that sends thousands of them is not.
+    private let drains = OncePer(interval: .seconds(1))
 
     init(settings: ClientSettings, dialer: LinkDialer, environment: TransportEnvironment, logger: Logger) {
         self.settings = settings
@@ -80,6 +82,12 @@ final class ServerConnection {
         self.isStopped = true
         self.retry?.cancel()
         self.driver?.end(.closedHere(.shutdown, "the client stops"))
+    }
+
+    /// Somebody waits for a session: an attempt that is far off is made soon, still not in step with other clients.
+    func hurry() {
+        guard self.session == nil, !self.isDialing, self.retry != nil else { return }
+        self.after(.milliseconds(Int64.random(in: 100...500))) { $0.dialFresh() }
     }
 
     // MARK: Dialling
@@ -192,7 +200,9 @@ final class ServerConnection {
         self.retry?.cancel()
         self.retry = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.wholeNanoseconds)) {
             [weak self] in
-            if let self { body(self) }
+            guard let self else { return }
+            self.retry = nil
+            body(self)
         }
     }
 }
@@ -205,17 +215,24 @@ extension ServerConnection: SessionDelegate {
 
     func session(_ session: SessionDriver, received message: ControlMessage) {
         guard session === self.driver else { return }
-        if case .goAway(let goAway) = message {
-            self.logger.notice("server drains", metadata: ["calledOff": "\(goAway.isCalledOff)", "reason": "\(goAway.reason)"])
-        }
+        if case .goAway(let goAway) = message { self.note(goAway) }
         self.delegate?.received(message)
+    }
+
+    private func note(_ goAway: GoAway) {
+        guard let suppressed = self.drains.admit(kind: goAway.isCalledOff ? "called off" : "drains", source: "") else { return }
+        self.logger.notice(
+            "server drains",
+            metadata: [
+                "calledOff": "\(goAway.isCalledOff)", "reason": "\(goAway.reason)", "suppressed": "\(suppressed)",
+            ])
     }
 
     func session(_ session: SessionDriver, lostLink cause: LinkLoss) {
         guard session === self.driver else { return }
         self.since = Timestamp.now()
-        self.downReason = cause.text
-        self.logger.notice("link lost; resuming the session", metadata: ["cause": "\(cause.text)"])
+        self.downReason = cause.description
+        self.logger.notice("link lost; resuming the session", metadata: ["cause": "\(cause.description)"])
         self.dialResume()
     }
 
@@ -234,18 +251,6 @@ extension ServerConnection: SessionDelegate {
                 metadata: ["retry_seconds": "\(wait.inSeconds)"])
         }
         self.after(wait) { $0.dialFresh() }
-    }
-}
-
-extension LinkLoss {
-    /// For people.
-    var text: String {
-        switch self {
-        case .closedByPeer(let close): "closed by the server: \(close.reason)"
-        case .broken(let reason): "broken: \(reason)"
-        case .silent: "nothing was heard for the heartbeat timeout"
-        case .closedHere: "closed here"
-        }
     }
 }
 

@@ -29,6 +29,8 @@ package final class GotunnelServer: Service {
     private struct Lifecycle {
         var listener: (any Channel)?
         var isServing = false
+        /// The drain under way, if there is one; gives the count of streams left.
+        var draining: Task<Int, Never>?
     }
 
     /// Reads secrets and certificates and makes everything; nothing listens yet.
@@ -110,7 +112,7 @@ package final class GotunnelServer: Service {
         let checks = Task { await board.run(group: self.group) }
         self.context.services.onChange { [weak self] in self?.eachLoopNow { $0.announceServices() } }
         await self.untilShutdown()
-        _ = try? await self.drain(wait: true)
+        _ = await self.drain(wait: true)
         checks.cancel()
         await self.stop()
         await checks.value
@@ -123,7 +125,10 @@ package final class GotunnelServer: Service {
             let listener = try await self.links.bind(
                 host: address.host.description, port: address.port, group: self.group
             ).get()
-            self.state.withLock { $0 = Lifecycle(listener: listener, isServing: true) }
+            self.state.withLock { state in
+                state.listener = listener
+                state.isServing = true
+            }
         } catch {
             let reason = ConnectFailure(error).reason
             throw StartupError("server.addr: cannot listen on \(address): \(reason); free the port or choose another", .unavailable)
@@ -174,17 +179,24 @@ package final class GotunnelServer: Service {
 
     // MARK: Drain
 
-    /// Takes no new streams and waits, if told to, for the old ones up to the deadline; those left then are reset.
-    func drain(wait: Bool) async throws -> Int {
+    /// Takes no new streams. Those there are may end by themselves until the deadline; what is left then is reset. Returns
+    /// how many are left: at once, or with `wait` when the drain is over.
+    func drain(wait: Bool) async -> Int {
         let deadline = self.settings.withLock { $0.drainTimeout }
-        if !self.context.isDraining {
-            self.context.setDraining(true)
-            self.context.logger.notice("server drains", metadata: ["deadline_seconds": "\(deadline.inSeconds)"])
-            await self.eachLoop { loop in
-                for session in loop.sessions { session.drain(deadline: deadline) }
-            }
+        let ending = self.state.withLock { state in
+            let task = state.draining ?? Task { await self.finishDrain(within: deadline) }
+            state.draining = task
+            return task
         }
-        guard wait else { return await self.streamCount() }
+        return wait ? await ending.value : await self.streamCount()
+    }
+
+    private func finishDrain(within deadline: Duration) async -> Int {
+        self.context.setDraining(true)
+        self.context.logger.notice("server drains", metadata: ["deadline_seconds": "\(deadline.inSeconds)"])
+        await self.eachLoop { loop in
+            for session in loop.sessions { session.drain(deadline: deadline) }
+        }
         let end = ContinuousClock.now + deadline
         while ContinuousClock.now < end, self.context.isDraining {
             if await self.streamCount() == 0 { return 0 }
@@ -196,10 +208,11 @@ package final class GotunnelServer: Service {
         await self.eachLoop { loop in
             for session in loop.sessions { session.driver.resetStreams(.drained) }
         }
-        return left
+        return 0
     }
 
     func undrain() async {
+        self.state.withLock { $0.draining = nil }
         self.context.setDraining(false)
         await self.eachLoop { loop in
             for session in loop.sessions { session.undrain() }

@@ -34,11 +34,13 @@ package struct ServerAdmin: AdminSource {
         let server = self.server.context.name
         let rows = await self.server.eachLoop { loop in
             loop.sessions.flatMap { session in
-                session.exposures.map { entry in
+                let isLinked = session.driver.isAttached
+                return session.exposures.map { entry in
                     ExposureRow(
                         client: session.name, name: entry.declaration.name, port: entry.declaration.mappedPort.map(Int.init),
-                        healthy: entry.isServed, servers: [server],
-                        reason: entry.problem ?? (entry.declaration.isHealthy ? nil : "its target is down"))
+                        healthy: entry.isServed && isLinked, servers: [server],
+                        reason: entry.problem
+                            ?? (!isLinked ? "its client has no link" : entry.declaration.isHealthy ? nil : "its target is down"))
                 }
             }
         }
@@ -56,8 +58,9 @@ package struct ServerAdmin: AdminSource {
     }
 
     package func drain(wait: Bool) async throws -> ActionResult {
-        let left = try await self.server.drain(wait: wait)
-        return ActionResult(left == 0 ? "drained: no streams are left" : "draining: \(left) streams are left")
+        let left = await self.server.drain(wait: wait)
+        let streams = left == 1 ? "1 stream is" : "\(left) streams are"
+        return ActionResult(left == 0 ? "drained: no streams are left" : "draining: \(streams) left")
     }
 
     package func undrain() async throws -> ActionResult {

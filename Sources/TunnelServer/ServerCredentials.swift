@@ -24,7 +24,9 @@ struct ServerCredentials {
         var rng = SystemRandomNumberGenerator()
         let entries = try settings.tokens.map { token in
             TokenRing.Entry(
-                try Token(try token.source.read(in: surroundings).reveal(), allowWeak: settings.allowWeakToken),
+                try StartupError.naming("server.\(token.id.map { "tokens (id \($0))" } ?? token.source.key)") {
+                    try Token(try token.source.read(in: surroundings).reveal(), allowWeak: settings.allowWeakToken)
+                },
                 clients: token.clients.isEmpty ? nil : try token.clients.map { try Identity.NamePattern($0.description) },
                 label: token.id)
         }

@@ -15,6 +15,7 @@ final class ServerLoop: LinkHost {
     init(context: ServerContext, eventLoop: any EventLoop) {
         self.context = context
         self.environment = TransportEnvironment(eventLoop: eventLoop, budget: context.budget, metrics: context.metrics)
+        LoopLag.watch(self.environment)
     }
 
     /// The sessions here, by client name.

@@ -21,6 +21,8 @@ struct Heartbeat: Sendable {
     private var isPingOwed = false
     /// The smoothed round trip (RFC 6298's weights), nil until the first PONG.
     private(set) var roundTrip: Duration?
+    /// The last measurement, until somebody takes it.
+    var sample: Duration?
 
     init(_ configuration: SessionConfiguration, now: Moment) {
         // A timeout below four intervals would leave no time to probe; probe more often then.
@@ -66,6 +68,7 @@ struct Heartbeat: Sendable {
         let (nanoseconds, overflow) = now.nanoseconds.subtractingReportingOverflow(Int64(bitPattern: mark))
         let sample = Duration.nanoseconds(nanoseconds)
         guard !overflow, sample >= .zero, sample < .seconds(600) else { return }
+        self.sample = sample
         self.roundTrip = self.roundTrip.map { ($0 * 7 + sample) / 8 } ?? sample
     }
 

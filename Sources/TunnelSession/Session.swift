@@ -84,6 +84,12 @@ package struct Session: Sendable {
     /// The smoothed round trip of the link, nil until it is known.
     package var roundTrip: Duration? { self.heartbeat.roundTrip }
 
+    /// The last measured round trip, once, for metrics.
+    package mutating func takeRoundTripSample() -> Duration? {
+        defer { self.heartbeat.sample = nil }
+        return self.heartbeat.sample
+    }
+
     /// Whether two heartbeats went unanswered.
     package func isSuspect(now: Moment) -> Bool { self.isAttached && self.heartbeat.verdict(now: now) != .fine }
 

@@ -32,13 +32,17 @@ struct Config: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say whether a configuration is right, and what is not.", discussion: "Exits 78 when something is wrong.")
 
-        @Argument(help: ArgumentHelp("The configuration.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-        var file: String
+        @Argument(
+            help: ArgumentHelp(
+                "The configuration; by default $GOTUNNEL_CONFIG, ./config.yaml, /etc/gotunnel/config.yaml.", valueName: "file"),
+            completion: .file(extensions: ["yaml", "yml"]))
+        var file: String?
 
         @Flag(help: "Do not read the token and certificate files that it names.")
         var withoutFiles = false
 
         func run() throws {
+            let file = try ConfigLocator.locate(argument: self.file, in: ConfigSource.surroundings)
             let checked = try SettingsLoader.check(path: file, in: ConfigSource.surroundings, readsFiles: !withoutFiles)
             for notice in checked.notices { Console.remark(notice.rendered) }
             let parts = [checked.server == nil ? nil : "server", checked.client == nil ? nil : "client"].compactMap(\.self)

@@ -37,7 +37,9 @@ struct TokenCommand: AsyncParsableCommand {
             for name in clients where Settings.NamePattern(name) == nil {
                 throw ValidationError("\"\(SafeText.line(name, limit: 80))\" is not a client's name or pattern.")
             }
-            if let id, !isPlain(id) { throw ValidationError("An id consists of letters, digits, '-', '_' and '.', 64 at most.") }
+            if let id, Names.label(id) == nil {
+                throw ValidationError("An id consists of lower-case letters, digits and inner '-', 63 at most.")
+            }
         }
 
         func run() throws {
@@ -60,18 +62,13 @@ struct TokenCommand: AsyncParsableCommand {
             guard !clients.isEmpty else {
                 return ["shared: whoever holds it can pose as any client; --client NAME binds a token to one"]
             }
-            let name = id ?? clients.first.map { $0.filter { $0 != "*" } } ?? "token"
+            let name = id ?? clients.first.flatMap { Names.label(String($0.filter { $0 != "*" }.trimmingSuffix("-"))) } ?? "clients"
             let bound = clients.map { "\"\(SafeText.line($0))\"" }.joined(separator: ", ")
             let path = output.map { SafeText.line($0) } ?? "/etc/gotunnel/\(name).token"
             return [
                 "in the server's configuration:", "  tokens:",
                 "    - {id: \(name), token_file: \"\(path)\", clients: [\(bound)]}",
             ]
-        }
-
-        private func isPlain(_ text: String) -> Bool {
-            let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.".utf8)
-            return (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(allowed.contains)
         }
     }
 
@@ -120,5 +117,14 @@ struct TokenCommand: AsyncParsableCommand {
             case .weak: "WEAK"
             }
         }
+    }
+}
+
+extension String {
+    /// Without any of `character` at its end.
+    fileprivate func trimmingSuffix(_ character: Character) -> Substring {
+        var rest = self[...]
+        while rest.last == character { rest.removeLast() }
+        return rest
     }
 }

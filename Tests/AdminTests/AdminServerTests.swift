@@ -97,6 +97,18 @@ final class FakeSource: AdminSource {
         }
     }
 
+    /// NIO ends the process when a connection that it accepted is dropped before anybody took it, which a cancelled loop
+    /// over new connections does.
+    @Test func connectionsThatArriveDuringAShutdownAreClosed() async throws {
+        for _ in 0..<30 {
+            var connections: [CInt] = []
+            try await withServer { socket, _, _ in
+                for _ in 0..<40 { connections.append(try RawHTTP.connect(unix: socket)) }
+            }
+            for connection in connections { close(connection) }
+        }
+    }
+
     @Test func readinessSaysWhyNot() async throws {
         try await withServer { socket, _, source in
             source.setReason("draining\nreally")

@@ -176,6 +176,23 @@ import TunnelWire
         #expect(session.labels() == ["FIN 3", "FIN 1"])
     }
 
+    /// A bucket that is open again asks for no timer, even if the link takes nothing.
+    @Test func bandwidthAndAFullLinkKeepNoTimerBusy() throws {
+        var (session, ids) = try self.dialer(streams: 2) { $0.bandwidth = 100_000 }
+        for id in ids { for _ in 0..<4 { session.send(id, .zeros(60_000)) } }
+        try session.take(Peer.data(ids[0], 60_000))
+        _ = session.frames()
+        session.consumed(ids[0], 60_000)
+        var now = Moment.start
+        for _ in 0..<20 {
+            guard let next = session.nextTimer else { break }
+            #expect(next > now)
+            now = next
+            guard session.onTimer(now: now) == nil else { return }
+        }
+        Issue.record("the silent link was not found within twenty timers")
+    }
+
     @Test func bandwidthIsKept() throws {
         var (session, ids) = try self.dialer(streams: 1) { $0.bandwidth = 1_000_000 }
         var sent = 0

@@ -77,23 +77,22 @@ extension Transport {
                 bed.service("echo", try Backend.echo(keptBy: bed))
                 let client = try await bed.client()
                 let port = try await client.forward(to: "echo").port
-                let count = 150_000
-                try await withThrowingTaskGroup(of: (UInt64, Received).self) { tasks in
-                    for seed in UInt64(0)..<100 {
+                let (count, pattern) = (150_000, Pattern(seed: 7))
+                try await withThrowingTaskGroup(of: (Int, Received).self) { tasks in
+                    for stream in 0..<100 {
+                        let pattern = pattern.shifted(by: stream * 1_009)
                         tasks.addTask {
                             try await onThread {
-                                let (socket, log, pattern) = (
-                                    try RawSocket.connect(port: port), Log<Received>(), Pattern(seed: seed)
-                                )
+                                let (socket, log) = (try RawSocket.connect(port: port), Log<Received>())
                                 try socket.exchange(sending: pattern, count: count, receiving: pattern, log)
-                                return (seed, log.entries[0])
+                                return (stream, log.entries[0])
                             }
                         }
                     }
-                    for try await (seed, received) in tasks {
-                        #expect(received.firstDifference == nil, "stream \(seed)")
-                        #expect(received.count == count, "stream \(seed)")
-                        #expect(received.end == .finished, "stream \(seed)")
+                    for try await (stream, received) in tasks {
+                        #expect(received.firstDifference == nil, "stream \(stream)")
+                        #expect(received.count == count, "stream \(stream)")
+                        #expect(received.end == .finished, "stream \(stream)")
                     }
                 }
                 try await bed.streamsAreForgotten(by: client)

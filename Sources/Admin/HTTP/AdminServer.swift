@@ -31,11 +31,9 @@ package struct AdminServer: Service {
     /// Serves until the task is cancelled or a graceful shutdown begins, then closes the listeners and removes their files.
     package func run() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        await cancelWhenGracefulShutdown {
-            await withDiscardingTaskGroup { tasks in
-                for listener in listeners {
-                    tasks.addTask { await serve(listener, on: group) }
-                }
+        await withDiscardingTaskGroup { tasks in
+            for listener in listeners {
+                tasks.addTask { await serve(listener, on: group) }
             }
         }
         for listener in listeners { listener.removeFile() }
@@ -55,17 +53,42 @@ package struct AdminServer: Service {
                     return http.setup(channel: channel, logger: logger)
                 }
             logger.info("admin API is listening", metadata: ["place": "\(listener.place)"])
-            try await server.executeThenClose { inbound in
-                try await withThrowingDiscardingTaskGroup { tasks in
-                    for try await connection in inbound {
-                        tasks.addTask { await http.handle(value: connection, logger: logger) }
-                    }
-                }
-            }
-        } catch is CancellationError {
-            return
+            await untilShutdown(of: server.channel, Task { try await accept(from: server, http) })
         } catch {
-            logger.error("admin API has stopped", metadata: ["place": "\(listener.place)", "error": "\(error)"])
+            logger.error("admin API cannot listen", metadata: ["place": "\(listener.place)", "error": "\(error)"])
+        }
+    }
+
+    /// Handles connections until the listener is closed, then ends those that are left.
+    ///
+    /// Never to be cancelled: a connection that was accepted and not taken from `inbound` yet would be dropped unfinished,
+    /// which NIO takes for a mistake of ours and ends the process.
+    private func accept(
+        from server: NIOAsyncChannel<HTTP1Channel.Value, Never>, _ http: HTTP1Channel
+    ) async throws {
+        try await server.executeThenClose { inbound in
+            try await withThrowingDiscardingTaskGroup { tasks in
+                for try await connection in inbound {
+                    tasks.addTask { await http.handle(value: connection, logger: logger) }
+                }
+                tasks.cancelAll()
+            }
+        }
+    }
+
+    /// Waits for `serving`, which ends when `listener` does; a shutdown or a cancellation closes that.
+    private func untilShutdown(of listener: any Channel, _ serving: Task<Void, any Error>) async {
+        let result = await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await serving.result
+            } onGracefulShutdown: {
+                listener.close(promise: nil)
+            }
+        } onCancel: {
+            listener.close(promise: nil)
+        }
+        if case .failure(let error) = result {
+            logger.error("admin API has stopped", metadata: ["error": "\(error)"])
         }
     }
 

@@ -12,13 +12,11 @@ package struct TunnelMetrics: Sendable {
 
     /// `gotunnel_streams`: open now.
     package let streams: Gauge
-    /// `gotunnel_streams_opened_total`.
-    package let streamsOpened: Counter
     /// `gotunnel_stream_open_seconds`: from the accepted connection to OPENED.
     package let streamOpenSeconds: Histogram
-    /// `gotunnel_bytes_total{direction="in"}`: stream bytes received from links.
+    /// `gotunnel_bytes_total{direction="in"}`: bytes of frames received from links.
     package let bytesIn: Counter
-    /// `gotunnel_bytes_total{direction="out"}`: stream bytes sent to links.
+    /// `gotunnel_bytes_total{direction="out"}`: bytes of frames sent to links.
     package let bytesOut: Counter
     /// `gotunnel_session_resumes_total`.
     package let sessionResumes: Counter
@@ -44,10 +42,9 @@ package struct TunnelMetrics: Sendable {
     package init(registry: MetricsRegistry) {
         self.registry = registry
         streams = registry.gauge("gotunnel_streams", help: "Streams open now.")
-        streamsOpened = registry.counter("gotunnel_streams_opened_total", help: "Streams opened since the start.")
         streamOpenSeconds = registry.histogram(
             "gotunnel_stream_open_seconds", help: "Seconds from an accepted connection to its opened stream.")
-        let bytesHelp = "Stream bytes received from links (in) and sent to links (out)."
+        let bytesHelp = "Bytes of frames received from links (in) and sent to links (out)."
         bytesIn = registry.counter("gotunnel_bytes_total", help: bytesHelp, labels: [("direction", "in")])
         bytesOut = registry.counter("gotunnel_bytes_total", help: bytesHelp, labels: [("direction", "out")])
         sessionResumes = registry.counter("gotunnel_session_resumes_total", help: "Sessions resumed on a new link.")
@@ -65,11 +62,26 @@ package struct TunnelMetrics: Sendable {
             .set(1)
         for state in LinkStatus.State.allCases { _ = links(state) }
         for result in ["accepted", "failed"] { _ = handshakes(result: result) }
+        for opener in ["local", "peer"] { _ = streamsOpened(opener: opener) }
+        // Their series are made by those who count; the words for them stand here.
+        _ = streamsReset(reason: "connection_reset")
+        _ = streamRefusals(code: "busy")
+        _ = handshakeFailures(reason: "timeout")
+        _ = registry.counter("gotunnel_links_lost_total", help: "Links that ended without a good-bye.")
+        _ = registry.counter(
+            "gotunnel_protocol_violations_total", help: "Sessions ended because the far side broke the protocol.",
+            labels: [("kind", "malformed")])
     }
 
     /// `gotunnel_links{state}`: links by state.
     package func links(_ state: LinkStatus.State) -> Gauge {
         registry.gauge("gotunnel_links", help: "Links by state.", labels: [("state", state.rawValue)])
+    }
+
+    /// `gotunnel_streams_opened_total{opener}`: `local` or `peer`.
+    package func streamsOpened(opener: String) -> Counter {
+        registry.counter(
+            "gotunnel_streams_opened_total", help: "Streams opened since the start, by who asked.", labels: [("opener", opener)])
     }
 
     /// `gotunnel_streams_reset_total{reason}`: streams that ended with a reset.

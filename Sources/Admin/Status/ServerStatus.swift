@@ -145,7 +145,7 @@ package struct SessionTotals: Codable, Sendable, Equatable {
     package var resumedBytes: Int
     /// Bytes kept for replay now.
     package var replayBytes: Int
-    /// Stream bytes received from and sent to clients since the start.
+    /// Bytes received from and sent to the other ends of the sessions that there are.
     package var bytesIn: Int
     package var bytesOut: Int
 

@@ -39,7 +39,8 @@ package enum StatusText {
 
     private static func headline(_ name: String, _ what: String, _ ready: Bool, _ reason: String?, _ draining: Bool) -> String {
         let state = ready ? "ready" : "NOT READY" + (reason.map { ": \(SafeText.line($0))" } ?? "")
-        return "\(SafeText.line(name)): \(SafeText.line(what)), \(state)\(draining ? ", draining" : "")"
+        let more = draining && reason != "draining" ? ", draining" : ""
+        return "\(SafeText.line(name)): \(SafeText.line(what)), \(state)\(more)"
     }
 
     private static func sessions(_ totals: SessionTotals) -> String {

@@ -152,7 +152,7 @@ struct ServerDecoder {
             section.value("timeout", .duration(.milliseconds(10)...Duration.seconds(60), example: "1s")) ?? health.timeout
         health.unhealthyAfter = section.value("unhealthy_after", .number(1...100, example: "2")) ?? health.unhealthyAfter
         health.insecure = section.value("insecure", .boolean) ?? health.insecure
-        if health.kind == .tcp, section.has("path"), section.has("type") {
+        if health.kind == .tcp, section.has("path") {
             report.problem(
                 section.line(of: "path"), section.keyPath("path"), "a tcp check has no path", "write type: https or remove path")
         }

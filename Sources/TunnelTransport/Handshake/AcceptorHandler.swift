@@ -156,9 +156,9 @@ final class AcceptorHandler: ChannelInboundHandler {
         if let refusal = self.seen.value.refusal {
             self.fail(context, HandshakeError(.authentication, refusal.description))
         } else if self.handshake == nil {
-            self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake: \(error)"))
+            self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake: \(LinkError.text(error))"))
         } else {
-            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(error)"))
+            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
         }
     }
 

@@ -138,10 +138,12 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let refusal = self.seen.value.refusal {
             self.fail(context, HandshakeError(.authentication, refusal.description))
+        } else if LinkError.refusesCertificate(error) {
+            self.fail(context, HandshakeError(.authentication, "the server does not accept this client's certificate"))
         } else if self.handshake == nil {
-            self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake with a gotunnel server: \(error)"))
+            self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake with a gotunnel server: \(LinkError.text(error))"))
         } else {
-            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(error)"))
+            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
         }
     }
 

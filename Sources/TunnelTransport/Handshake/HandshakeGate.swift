@@ -1,19 +1,20 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// How many handshakes may be under way, in all and from one address; the excess waits unread.
 ///
 /// The counting is a value of its own; this wraps it for use from several event loops.
 package final class HandshakeGate: Sendable {
-    private let book: Mutex<HandshakeBook>
+    /// Not the standard library's Mutex, which Thread Sanitizer does not know.
+    private let book: NIOLockedValueBox<HandshakeBook>
 
     package init(limit: Int, perSource: Int = 64, waiting: Int = 4_096) {
-        self.book = Mutex(HandshakeBook(limit: limit, perSource: perSource, waiting: waiting))
+        self.book = NIOLockedValueBox(HandshakeBook(limit: limit, perSource: perSource, waiting: waiting))
     }
 
     /// Asks for a place. `proceed` runs at once or when a place becomes free, on whatever thread that happens.
     /// Nil when too many wait already: the connection is to be reset.
     func enter(source: String, proceed: @escaping @Sendable () -> Void) -> HandshakePass? {
-        let outcome = self.book.withLock { $0.enter(source: source, proceed: proceed) }
+        let outcome = self.book.withLockedValue { $0.enter(source: source, proceed: proceed) }
         switch outcome {
         case .refused: return nil
         case .admitted(let ticket):
@@ -26,15 +27,15 @@ package final class HandshakeGate: Sendable {
 
     /// A new bound for all together; those inside stay.
     package func setLimit(_ limit: Int) {
-        for proceed in self.book.withLock({ $0.setLimit(limit) }) { proceed() }
+        for proceed in self.book.withLockedValue({ $0.setLimit(limit) }) { proceed() }
     }
 
     fileprivate func leave(_ ticket: UInt64) {
-        for proceed in self.book.withLock({ $0.leave(ticket) }) { proceed() }
+        for proceed in self.book.withLockedValue({ $0.leave(ticket) }) { proceed() }
     }
 
     /// Handshakes under way and waiting, for metrics.
-    package var load: (active: Int, waiting: Int) { self.book.withLock { ($0.active, $0.queue.count) } }
+    package var load: (active: Int, waiting: Int) { self.book.withLockedValue { ($0.active, $0.queue.count) } }
 }
 
 /// A place in the gate, or in the queue before it. Give it back exactly once; further times do nothing.

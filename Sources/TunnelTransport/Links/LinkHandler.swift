@@ -13,7 +13,7 @@ protocol LinkOwner: AnyObject {
 }
 
 /// How a link ended.
-package enum LinkLoss: Equatable, Sendable {
+package enum LinkLoss: Equatable, Sendable, CustomStringConvertible {
     /// The peer said why.
     case closedByPeer(Close)
     /// The connection was reset, or ended without a word.
@@ -22,6 +22,15 @@ package enum LinkLoss: Equatable, Sendable {
     case silent
     /// This side closed it.
     case closedHere
+
+    package var description: String {
+        switch self {
+        case .closedByPeer(let close): "closed by the other end: \(close.reason)"
+        case .broken(let reason): "broken: \(reason)"
+        case .silent: "nothing was heard for the heartbeat timeout"
+        case .closedHere: "closed here"
+        }
+    }
 }
 
 /// The last handler of an authenticated link: bytes in, frames out. Bound to the session's event loop.
@@ -120,7 +129,7 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if self.lossCause == nil { self.lossCause = .broken(PrintableText.clean(String(describing: error))) }
+        if self.lossCause == nil { self.lossCause = .broken(LinkError.text(error)) }
         context.close(promise: nil)
     }
 

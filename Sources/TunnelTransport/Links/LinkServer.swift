@@ -1,8 +1,8 @@
 import Identity
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import NIOTLS
-import Synchronization
 import TunnelWire
 
 /// What a server shows and believes; a reload puts new ones in place for the connections that come after.
@@ -28,7 +28,7 @@ package final class LinkServer: Sendable {
     private let hosts: [NIOLoopBound<any LinkHost>]
     private let observer: any HandshakeObserver
     private let metrics: TransportMetrics
-    private let credentials: Mutex<LinkCredentials>
+    private let credentials: NIOLockedValueBox<LinkCredentials>
 
     /// - Parameters:
     ///   - hosts: one for each event loop, in the order of `loops`.
@@ -38,7 +38,7 @@ package final class LinkServer: Sendable {
         handshakeLimit: TimeAmount = HandshakeDeadline.standard
     ) {
         self.party = party
-        self.credentials = Mutex(credentials)
+        self.credentials = NIOLockedValueBox(credentials)
         self.gate = gate
         self.loops = loops
         self.hosts = hosts
@@ -48,7 +48,7 @@ package final class LinkServer: Sendable {
     }
 
     /// New credentials for the links that come from now on.
-    package func replace(_ credentials: LinkCredentials) { self.credentials.withLock { $0 = credentials } }
+    package func replace(_ credentials: LinkCredentials) { self.credentials.withLockedValue { $0 = credentials } }
 
     /// How many handshakes may be under way at a time.
     package func setHandshakeLimit(_ limit: Int) { self.gate.setLimit(limit) }
@@ -75,7 +75,7 @@ package final class LinkServer: Sendable {
 
     /// TLS and the handshake, on the loop where the client lives.
     func addHandlers(to channel: any Channel, deadline: HandshakeDeadline, loop index: Int) throws {
-        let credentials = self.credentials.withLock { $0 }
+        let credentials = self.credentials.withLockedValue { $0 }
         let seen = SeenCertificate()
         let setup = AcceptorSetup(
             party: self.party, authenticator: credentials.authenticator, certificate: credentials.certificate,

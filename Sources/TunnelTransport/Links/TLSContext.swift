@@ -1,8 +1,8 @@
 import Foundation
 import Identity
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOSSL
-import Synchronization
 
 /// TLS for links: version 1.3 only, ALPN `gotunnel/1`, no early data. A dialer never resumes a TLS session: the acceptor's
 /// certificate, which the proofs are bound to, is shown in full handshakes only.
@@ -101,11 +101,11 @@ final class SeenCertificate: Sendable {
         var refusal: CertificateRefusal?
     }
 
-    private let content = Mutex(Content())
+    private let content = NIOLockedValueBox(Content())
 
-    var value: Content { self.content.withLock { $0 } }
+    var value: Content { self.content.withLockedValue { $0 } }
 
-    func set(fingerprint: CertificateFingerprint) { self.content.withLock { $0.fingerprint = fingerprint } }
-    func set(identity: CertificateIdentity) { self.content.withLock { $0.identity = identity } }
-    func set(refusal: CertificateRefusal) { self.content.withLock { $0.refusal = refusal } }
+    func set(fingerprint: CertificateFingerprint) { self.content.withLockedValue { $0.fingerprint = fingerprint } }
+    func set(identity: CertificateIdentity) { self.content.withLockedValue { $0.identity = identity } }
+    func set(refusal: CertificateRefusal) { self.content.withLockedValue { $0.refusal = refusal } }
 }

@@ -41,6 +41,8 @@ package struct StreamSnapshot: Sendable {
 package struct SessionSnapshot: Sendable {
     package var isAttached: Bool
     package var isSuspect: Bool
+    /// The other end drains: it takes no new streams.
+    package var isPeerDraining: Bool
     package var roundTrip: Duration?
     package var streams: Int
     package var replayBytes: Int

@@ -164,7 +164,8 @@ package final class SessionDriver {
     package func snapshot() -> SessionSnapshot {
         let now = self.environment.now
         return SessionSnapshot(
-            isAttached: self.session.isAttached, isSuspect: self.session.isSuspect(now: now), roundTrip: self.session.roundTrip,
+            isAttached: self.session.isAttached, isSuspect: self.session.isSuspect(now: now),
+            isPeerDraining: self.session.isPeerDraining, roundTrip: self.session.roundTrip,
             streams: self.locals.count, replayBytes: self.session.replayBytes, heldBytes: self.session.heldBytes,
             resumes: self.session.resumes, replayedBytes: self.session.replayedBytes,
             bytesReceived: self.session.received, bytesSent: self.session.sent)
@@ -256,6 +257,7 @@ extension SessionDriver: LinkOwner {
 
     func linkReadCompleted(_ link: LinkHandler) {
         guard self.link === link, !self.isEnded else { return }
+        if let sample = self.session.takeRoundTripSample() { self.environment.metrics.roundTripSeconds.record(sample.inSeconds) }
         self.flushSockets()
         self.pump()
     }

@@ -35,6 +35,8 @@ package struct TransportMetrics: Sendable {
     let links = Meter(label: "gotunnel_links", dimensions: [("state", "active")])
     let linksLost = Counter(label: "gotunnel_links_lost_total")
     let handshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "accepted")])
+    let loopLag = Recorder(label: "gotunnel_event_loop_lag_seconds", aggregate: true)
+    private let failedHandshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "failed")])
     private let resets: [ResetCode: Counter]
     private let refusals: [RefusalCode: Counter]
     private let violations: [WireError.Kind: Counter]
@@ -50,7 +52,10 @@ package struct TransportMetrics: Sendable {
     func reset(_ code: ResetCode) { self.resets[code]?.increment() }
     func refused(_ code: RefusalCode) { self.refusals[code]?.increment() }
     func violation(_ kind: WireError.Kind) { self.violations[kind]?.increment() }
-    package func rejected(_ failure: HandshakeFailure) { self.rejected[failure]?.increment() }
+    package func rejected(_ failure: HandshakeFailure) {
+        self.failedHandshakes.increment()
+        self.rejected[failure]?.increment()
+    }
 
     private static func counters<Key: CaseIterable & Hashable>(
         _ name: String, _ label: String, value: (Key) -> String

@@ -44,7 +44,8 @@ struct HandmadeClient: Sendable {
         let (server, transcript) = try await self.transcript(link, mine)
         let key = AuthenticationKey(self.token, for: .clientToken)
         let resumeProof = self.secret.map { transcript.resumeProof(for: .dialer, secret: $0).bytes }
-        try await link.send(Proof(link: transcript.proof(for: .dialer, key: key).bytes, session: resumeProof ?? []))
+        // A server that refuses the HELLO may be gone already; its CLOSE is read below.
+        try? await link.send(Proof(link: transcript.proof(for: .dialer, key: key).bytes, session: resumeProof ?? []))
         var proofPayload = try await link.next(.proof)
         let proof = try Proof(reading: &proofPayload)
         guard let answer = HandshakeProof(proof.link), transcript.verify(answer, for: .acceptor, key: key) else {

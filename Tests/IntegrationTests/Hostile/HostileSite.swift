@@ -6,7 +6,6 @@ import TunnelWire
 import Glibc
 #endif
 
-
 extension Integration {
     /// What attackers try against real programs.
     @Suite("Hostile", .serialized) struct HostileTests {}

@@ -20,7 +20,8 @@ extension Integration.HostileTests {
     }
 
     private static let open = Open(destination: .service(HostileSite.service), source: "test").frame(stream: 1)
-    private static func raw(_ type: FrameType, _ stream: StreamID = 0, length: Int? = nil, _ payload: [UInt8] = []) -> ByteBuffer {
+    private static func raw(_ type: FrameType, _ stream: StreamID = 0, length: Int? = nil, _ payload: [UInt8] = []) -> ByteBuffer
+    {
         HandmadeLink.raw(type, stream: stream, length: length, payload: payload)
     }
 

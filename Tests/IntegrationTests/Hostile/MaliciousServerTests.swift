@@ -91,7 +91,9 @@ extension Integration.HostileTests {
             check: { server, client, admin in
                 try await eventually("the client to have come through all of it", within: .seconds(90)) {
                     if let end = client.ended { throw Unmet("the client has ended: \(end)") }
-                    guard server.count > Self.mischiefs.count + 1, try await admin.isReady() else { throw Unmet("connection \(server.count)") }
+                    guard server.count > Self.mischiefs.count + 1, try await admin.isReady() else {
+                        throw Unmet("connection \(server.count)")
+                    }
                     return true
                 }
                 let log = client.log
@@ -108,7 +110,8 @@ extension Integration.HostileTests {
                 try await server.welcome(link)
                 var burst = ByteBuffer()
                 for number in 0..<1_000 {
-                    burst.writeImmutableBuffer(GoAway(deadlineMilliseconds: UInt32(number % 2), reason: "flood \(number)").frame())
+                    burst.writeImmutableBuffer(
+                        GoAway(deadlineMilliseconds: UInt32(number % 2), reason: "flood \(number)").frame())
                     burst.writeImmutableBuffer(Services([ServiceAnnouncement(name: "s\(number)", isHealthy: true)]).frame())
                     burst.writeImmutableBuffer(LinkFrames.ping(UInt64(number)))
                 }

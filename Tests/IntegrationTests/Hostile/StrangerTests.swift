@@ -50,7 +50,9 @@ extension Integration.HostileTests {
                 var random = SeededGenerator(seed: 99)
                 for number in 0..<450 {
                     let socket = try PlainSocket.connect(port: port)
-                    var bytes = (0..<Int.random(in: 1...2_000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                    var bytes = (0..<Int.random(in: 1...2_000, using: &random)).map { _ in
+                        UInt8.random(in: 0...255, using: &random)
+                    }
                     // Every other one begins like a TLS record, to get further.
                     if number % 2 == 0 { bytes = [0x16, 0x03, 0x01, UInt8.random(in: 0...3, using: &random)] + bytes }
                     // The server may have closed already.
@@ -100,7 +102,9 @@ extension Integration.HostileTests {
     func halfOpenFlood() async throws {
         try await HostileSite.attack(logLines: 80) { site in
             let port = site.port
-            let sockets = try await onThread { try (0..<2_000).map { _ in try PlainSocket.connect(port: port, from: "127.0.0.2") } }
+            let sockets = try await onThread {
+                try (0..<2_000).map { _ in try PlainSocket.connect(port: port, from: "127.0.0.2") }
+            }
             // Some of them begin a TLS greeting and leave it at that.
             let greeting: [UInt8] = [0x16, 0x03, 0x01, 0x01, 0x00, 0x01]
             for socket in sockets.prefix(500) { _ = try? socket.write(greeting) }

@@ -50,7 +50,9 @@ enum Bulk {
         while true {
             let arrival = try buffer.withUnsafeMutableBytes { bytes in
                 let arrival = try socket.read(into: bytes)
-                if case .bytes(let count) = arrival { hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<count])) }
+                if case .bytes(let count) = arrival {
+                    hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                }
                 return arrival
             }
             switch arrival {

@@ -16,7 +16,8 @@ extension Integration.LoadTests {
         let (front, back) = (try PlainSocket.listen(), try PlainSocket.listen())
         defer { for socket in [front, back] { socket.close() } }
         let keeper = try await TestServer.echo()
-        var setup = TunnelSetup(services: ["front": front.port, "keeper": keeper.port], exposures: ["back": back.port], hasProxy: true)
+        var setup = TunnelSetup(
+            services: ["front": front.port, "keeper": keeper.port], exposures: ["back": back.port], hasProxy: true)
         setup.client = "heartbeat_timeout: 500ms"
         try await TunnelPair.with(setup) { pair in
             let kept = try await KeptStreams.open(20, port: pair.forward("keeper"))
@@ -52,7 +53,7 @@ extension Integration.LoadTests {
             let resumedByServer = try await pair.serverAdmin.metric("gotunnel_resumed_bytes_total") ?? 0
             figure(
                 "bytes: \(4 * each >> 20) MiB in all in \(duration.seconds) s, \(cuts.all) cuts (\(cuts.byKind)), of them "
-                    + "\(cuts.ofLinks) of a link with the session, \(resumes) resumes, sent again \(Int(resumed)) B by the client and "
+                    + "\(cuts.ofLinks) of a link with a session, \(resumes) resumes, again \(Int(resumed)) B by the client, "
                     + "\(Int(resumedByServer)) B by the server, \(peak)")
             #expect(cuts.all == 200, "the transfer was over before all cuts were made")
             #expect(resumes >= cuts.ofLinks)
@@ -61,7 +62,6 @@ extension Integration.LoadTests {
         }
     }
 }
-
 
 extension Integration {
     /// What is counted under load: bytes, streams, memory, descriptors. Never speeds.
@@ -102,11 +102,15 @@ struct KeptStreams: Sendable {
 extension PlainSocket {
     /// A stream: the connection to `port`, and the one that arrives at `listener` because of it. Health checks connect to the
     /// listener too, so that a marker has to find the right one.
+    ///
+    /// - Parameters:
+    ///   - nearBuffer: what the kernel may hold of what is sent here, in bytes.
+    ///   - farBuffer: what it may hold of what arrives there.
     static func pair(
-        port: Int, listener: PlainSocket, farBuffer: Int? = nil
+        port: Int, listener: PlainSocket, nearBuffer: Int? = nil, farBuffer: Int? = nil
     ) async throws -> (near: PlainSocket, far: PlainSocket) {
         try await onThread {
-            let near = try PlainSocket.connect(port: port)
+            let near = try PlainSocket.connect(port: port, sendBuffer: nearBuffer)
             try near.write([0x42])
             while true {
                 let far = try listener.accept(receiveBuffer: farBuffer)

@@ -84,9 +84,10 @@ extension Integration.LoadTests {
             let kept = try await KeptStreams.open(5, port: pair.forward("echo"))
             let port = try pair.forward("stalled")
             var streams: [(near: PlainSocket, far: PlainSocket)] = []
-            for _ in 0..<1_000 { streams.append(try await PlainSocket.pair(port: port, listener: listener, farBuffer: 4_096)) }
+            for _ in 0..<1_000 {
+                streams.append(try await PlainSocket.pair(port: port, listener: listener, nearBuffer: 32_768, farBuffer: 65_536))
+            }
             let nears = streams.map(\.near)
-            // Shallow: each gives as much as it can within a moment, a thousand of them at a time.
             let pushed = try await onThread { try PlainSocket.writeAllUntilFull(nears) }
             var peak = MemoryWatch.Peak()
             let watch = MemoryWatch(pair: pair)
@@ -112,7 +113,10 @@ extension Integration.LoadTests {
             }
             try await kept.check()
             await kept.close()
-            figure("stalled sources: \(pushed.reduce(0, +) >> 20) MiB written by 1 000 sources, \(charged >> 20) MiB charged before they closed; \(peak)")
+            figure(
+                "stalled sources: \(pushed.reduce(0, +) >> 20) MiB written by 1 000 sources, "
+                    + "\(charged >> 20) MiB charged before they closed; \(peak)"
+            )
             peak.expectBounded(surplus: 1_000 * 262_144)
         }
         await echo.stop()
@@ -131,8 +135,12 @@ extension Integration.LoadTests {
             for port in [try pair.forward("f"), try pair.exposure("e")] {
                 let (near, far) = try await PlainSocket.pair(port: port, listener: listener)
                 try await body(near, far)
-                try await eventually("the stream to be gone") { try await pair.serverAdmin.status()["streams"].int == 0 ? true : nil }
-                try await eventually("the stream to be gone") { try await pair.clientAdmin.status()["streams"].int == 0 ? true : nil }
+                try await eventually("the stream to be gone") {
+                    try await pair.serverAdmin.status()["streams"].int == 0 ? true : nil
+                }
+                try await eventually("the stream to be gone") {
+                    try await pair.clientAdmin.status()["streams"].int == 0 ? true : nil
+                }
             }
         }
     }

@@ -27,14 +27,19 @@ extension Integration.LoadTests {
             let pings = PingPong(port: try pair.forward("echo"))
             let quiet = try await pings.run(rounds: 2_000)
             async let paced = self.bulk(pair, bulk, count: volume / 2, bytesPerSecond: alone / 2)
+            // The control: the same at the same time, straight to the backend. What it suffers is the machine's doing.
+            async let straight = PingPong(port: echo.port).run(rounds: isLongRun ? 5_000 : 1_000)
             let busy = try await pings.run(rounds: isLongRun ? 5_000 : 1_000)
+            let control = try await straight
             let half = try await paced
             watch.stop()
             let peak = try await peaks
             peak.expectWithinBudget()
             figure(
-                "isolation: bulk alone \(Self.rate(alone)), beside a stalled stream \(Self.rate(beside)) (\(pushed >> 10) KiB stuck); "
-                    + "ping-pong without load \(quiet), beside bulk held to \(Self.rate(half)) \(busy); \(peak)")
+                "isolation: bulk alone \(Self.rate(alone)), "
+                    + "beside a stalled stream \(Self.rate(beside)) (\(pushed >> 10) KiB stuck); "
+                    + "ping-pong without load \(quiet), beside bulk held to \(Self.rate(half)) \(busy), "
+                    + "straight to the backend at the same time \(control); \(peak)")
             // The stuck stream is alive, not forgotten: what it holds arrives once somebody reads.
             stuck.near.finishWriting()
             let arrived = try await onThread { try Bulk.receive(stuck.far).bytes }
@@ -69,7 +74,10 @@ struct PingPong: Sendable {
         var p99: Duration
         var longest: Duration
 
-        var description: String { "p50 \(self.median), p99 \(self.p99), longest \(self.longest) of \(self.rounds)" }
+        var description: String {
+            let times = [self.median, self.p99, self.longest].map { "\(Int($0.seconds * 1_000_000)) µs" }
+            return "p50 \(times[0]), p99 \(times[1]), longest \(times[2]) of \(self.rounds)"
+        }
     }
 
     let port: Int

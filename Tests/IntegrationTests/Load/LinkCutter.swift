@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-/// Cuts the link of a pair at random byte counts, from a seed: resets, ends and silences in turn, some of them while the link that
+/// Cuts the link of a pair at random byte counts, from a seed: resets, ends and silences in turn, some while the link that
 /// replaces the last one is still shaking hands.
 final class LinkCutter: Sendable {
     struct Outcome: Sendable {

@@ -16,20 +16,17 @@ final class PlainSocket: Sendable {
 
     private init(descriptor: Int32) {
         self.descriptor = descriptor
-        self.setOption(IPPROTO_TCP_LEVEL, TCP_NODELAY, 1)
+        self.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         // A test that hangs says nothing; one that fails says where.
         self.setTimeouts(seconds: 120)
     }
 
-    private static var IPPROTO_TCP_LEVEL: Int32 { Int32(IPPROTO_TCP) }
-    private var IPPROTO_TCP_LEVEL: Int32 { Self.IPPROTO_TCP_LEVEL }
-
     // MARK: Making one
 
     /// Connects to `port` of 127.0.0.1. `source`: the loopback address to connect from, if it matters.
-    static func connect(port: Int, from source: String? = nil, receiveBuffer: Int? = nil) throws -> PlainSocket {
+    static func connect(port: Int, from source: String? = nil, sendBuffer: Int? = nil) throws -> PlainSocket {
         let socket = PlainSocket(descriptor: try Self.make())
-        if let receiveBuffer { socket.setOption(SOL_SOCKET, SO_RCVBUF, Int32(receiveBuffer)) }
+        if let sendBuffer { socket.setOption(SOL_SOCKET, SO_SNDBUF, Int32(sendBuffer)) }
         if let source { try socket.call("bind", address: source, port: 0) { Glibc.bind(socket.descriptor, $0, $1) } }
         try socket.call("connect", address: "127.0.0.1", port: port) { Glibc.connect(socket.descriptor, $0, $1) }
         return socket

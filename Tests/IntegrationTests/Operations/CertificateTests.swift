@@ -82,7 +82,8 @@ extension Integration {
                 let ctl = try Programs.ctl
                 try await runWell(ctl, ["pki", "init", folder["pki"], "--cluster", "test"])
                 try await runWell(
-                    ctl, ["pki", "issue", "--dir", folder["pki"], "--role", "server", "--name", "controller-1", "--host", "127.0.0.1"])
+                    ctl,
+                    ["pki", "issue", "--dir", folder["pki"], "--role", "server", "--name", "controller-1", "--host", "127.0.0.1"])
                 let again = try await run(ctl, ["pki", "init", folder["pki"], "--cluster", "test"])
                 #expect(again.end == .exit(78), "expected an authority not to be overwritten: \(again)")
                 try await body(folder, ctl)

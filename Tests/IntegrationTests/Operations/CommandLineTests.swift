@@ -30,8 +30,10 @@ extension Integration {
         }
 
         @Test(arguments: [
-            ["gotunnel-server", "--nope"], ["gotunnel-client", "--nope"], ["gotunnel-server", "nope"], ["gotunnel-client", "--config"],
-            ["gotunnelctl", "--nope"], ["gotunnelctl", "nope"], ["gotunnelctl", "evict"], ["gotunnelctl", "status", "--interval", "0"],
+            ["gotunnel-server", "--nope"], ["gotunnel-client", "--nope"], ["gotunnel-server", "nope"],
+            ["gotunnel-client", "--config"],
+            ["gotunnelctl", "--nope"], ["gotunnelctl", "nope"], ["gotunnelctl", "evict"],
+            ["gotunnelctl", "status", "--interval", "0"],
             ["gotunnelctl", "pki", "issue", "--role", "king"], ["gotunnelctl", "token", "new", "--client", "not a name"],
         ])
         func wrongUsageExits64(_ command: [String]) async throws {
@@ -88,7 +90,10 @@ extension Integration {
                 #expect(result.end == .exit(0) && result.output.hasSuffix("\(path): ok\n"), "\(result)")
                 let missing = try await run(try Programs.server, ["--check", "--config", folder["none.yaml"]])
                 #expect(missing.end == .exit(78))
-                #expect(missing.errorLines == ["\(folder["none.yaml"]): cannot be read: there is no such file; create it or mend the path"])
+                #expect(
+                    missing.errorLines == [
+                        "\(folder["none.yaml"]): cannot be read: there is no such file; create it or mend the path"
+                    ])
             }
         }
     }

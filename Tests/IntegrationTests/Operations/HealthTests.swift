@@ -38,7 +38,8 @@ extension Integration {
                 let port = try FreePorts.one()
                 let backend = try await HealthBackend.start(kind: "http", port: port, in: folder)
                 let health = "health: {type: http, path: /absent, interval: 100ms, unhealthy_after: 1}"
-                try await TunnelPair.with(TunnelSetup(services: ["one": port], serviceLines: ["one": health]), waits: false) { pair in
+                try await TunnelPair.with(TunnelSetup(services: ["one": port], serviceLines: ["one": health]), waits: false) {
+                    pair in
                     try await pair.startServer()
                     let reason = try await Self.expectService(healthy: false, pair, onlyServer: true)
                     #expect(reason == "HTTP status 404")

@@ -8,7 +8,8 @@ extension Integration {
     @Suite struct HostileTextTests {
         private static let evil: [String] = [
             "worker\n2026-01-01T00:00:00Z CRITICAL server forged the log",
-            "worker\r\u{1b}[2J\u{1b}[31mred", "worker\u{0}null", "worker \" reason=none", "wörker-\u{202e}1", "WORKER-1", "-worker",
+            "worker\r\u{1b}[2J\u{1b}[31mred", "worker\u{0}null", "worker \" reason=none", "wörker-\u{202e}1", "WORKER-1",
+            "-worker",
             String(repeating: "a", count: 250),
         ]
 
@@ -69,7 +70,8 @@ extension Integration {
             var rng = SystemRandomNumberGenerator()
             return Hello(
                 role: .client, method: .token, name: name, installation: .random(using: &rng), instance: .random(using: &rng),
-                cluster: "", nonce: (0..<32).map { _ in UInt8.random(in: 0...255) }, tokenID: tokenID, software: "test", resume: nil)
+                cluster: "", nonce: (0..<32).map { _ in UInt8.random(in: 0...255) }, tokenID: tokenID, software: "test",
+                resume: nil)
         }
 
         private static func replacing(_ old: String, with new: String, in buffer: ByteBuffer) -> ByteBuffer {

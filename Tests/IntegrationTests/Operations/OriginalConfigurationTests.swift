@@ -14,7 +14,8 @@ extension Integration {
         private static let weak =
             "this token is weak, and a weak token is refused at start: put one here from openssl rand -hex 32 or gotunnelctl "
             + "token new (the same on both ends), or write allow_weak_token: true"
-        private static let serverVersion = "server: both ends must be this version: clients of the original gotunnel are not understood"
+        private static let serverVersion =
+            "server: both ends must be this version: clients of the original gotunnel are not understood"
         private static let serverBind =
             "server: mapped ports listen on 127.0.0.1, where the original took every address; exposures: {bind: \"0.0.0.0\"} "
             + "brings that back"
@@ -74,7 +75,8 @@ extension Integration {
                       local_ports: [6443]  # Map kube-apiserver port
                     """,
                 notices: [
-                    "2: \(clientVersion)", "2: \(clientBeat)", "4: client.token: \(weak)", "6: \(portsBind)", "6: \(portsMeaning)",
+                    "2: \(clientVersion)", "2: \(clientBeat)", "4: client.token: \(weak)", "6: \(portsBind)",
+                    "6: \(portsMeaning)",
                 ]),
             OriginalConfiguration(
                 testDescription: "solution 2",
@@ -87,7 +89,8 @@ extension Integration {
                       local_ports: [6443]  # Map Controller's 6443 to address accessible by Worker
                     """,
                 notices: [
-                    "2: \(clientVersion)", "2: \(clientBeat)", "4: client.token: \(weak)", "6: \(portsBind)", "6: \(portsMeaning)",
+                    "2: \(clientVersion)", "2: \(clientBeat)", "4: client.token: \(weak)", "6: \(portsBind)",
+                    "6: \(portsMeaning)",
                 ]),
             OriginalConfiguration(
                 testDescription: "deployment, with a host's name",
@@ -99,7 +102,8 @@ extension Integration {
                          local_ports: [6443]
                     """,
                 notices: [
-                    "1: \(clientVersion)", "1: \(clientBeat)", "3: client.token: \(weak)", "5: \(portsBind)", "5: \(portsMeaning)",
+                    "1: \(clientVersion)", "1: \(clientBeat)", "3: client.token: \(weak)", "5: \(portsBind)",
+                    "5: \(portsMeaning)",
                 ]),
         ]
 
@@ -127,7 +131,8 @@ extension Integration {
         /// The guide's last fragment shows one key alone; it never was a whole configuration.
         @Test func theFragmentLacksWhatItLacks() async throws {
             try await TemporaryFolder.with { folder in
-                let text = "# Worker side: Only map kube-apiserver port\nclient:\n  local_ports: [6443]  # Map Controller's 6443 port\n"
+                let text =
+                    "# Worker side: Only map kube-apiserver port\nclient:\n  local_ports: [6443]  # Map Controller's 6443 port\n"
                 let path = try folder.write("config.yaml", text)
                 let result = try await run(try Programs.client, ["--config", path, "--check"])
                 #expect(result.end == .exit(78))
@@ -137,6 +142,18 @@ extension Integration {
                         "\(path):2: client.token_file: there is no token; write token_file: /etc/gotunnel/token (gotunnelctl token "
                             + "new makes a token) or set $GOTUNNEL_TOKEN",
                     ])
+            }
+        }
+
+        /// The original asked for no better, so it is said and not refused.
+        @Test func aFileWithASecretThatOthersMayReadIsSaid() async throws {
+            try await TemporaryFolder.with { folder in
+                let path = try folder.write("config.yaml", Self.servers[2].text + "\n", mode: 0o644)
+                let result = try await run(try Programs.server, ["--config", path, "--check"])
+                #expect(result.end == .exit(0))
+                let says =
+                    "the file holds a secret and is readable by others than its owner; run chmod 600 \(path), or use token_file"
+                #expect(result.output.contains("\(path):1: server: \(says)\n"), "\(result)")
             }
         }
 

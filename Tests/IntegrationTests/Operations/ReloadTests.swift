@@ -52,7 +52,8 @@ extension Integration {
                 try pair.client.signal(SIGHUP)
                 let (oldForward, oldMapped) = (try pair.forward("one"), try pair.exposure("web"))
                 try await eventually("the new listeners in place of the old ones") {
-                    isListening(newForward) && isListening(newMapped) && !isListening(oldForward) && !isListening(oldMapped) ? true : nil
+                    isListening(newForward) && isListening(newMapped) && !isListening(oldForward) && !isListening(oldMapped)
+                        ? true : nil
                 }
                 try await Self.echo(through: newForward)
                 try await Self.echo(through: newMapped)
@@ -61,7 +62,8 @@ extension Integration {
                 try pair.writeClient(setup)
                 try pair.client.signal(SIGHUP)
                 try await eventually("the old listeners again") {
-                    isListening(oldForward) && isListening(oldMapped) && !isListening(newForward) && !isListening(newMapped) ? true : nil
+                    isListening(oldForward) && isListening(oldMapped) && !isListening(newForward) && !isListening(newMapped)
+                        ? true : nil
                 }
                 try await Self.echo(through: oldMapped)
             }
@@ -82,7 +84,9 @@ extension Integration {
                 let says = "\(path):\(line): \(role).log_levl: unknown key; did you mean log_level?"
                 program.signal(SIGHUP)
                 try await eventually("the reload to fail with \(says)") {
-                    program.logLines.contains { $0.contains("reload failed; the old configuration stays") && $0.contains(says.quoted) }
+                    program.logLines.contains {
+                        $0.contains("reload failed; the old configuration stays") && $0.contains(says.quoted)
+                    }
                         ? true : nil
                 }
                 let result = try await admin.ctl("reload")

@@ -41,7 +41,9 @@ extension Integration {
                     return link["state"].text == "down" && link["reason"].text?.contains("authentication") == true ? true : nil
                 }
                 #expect(try pair.client.isRunning)
-                try await eventually("a line that says why") { try pair.client.log.contains("authentication failed") ? true : nil }
+                try await eventually("a line that says why") {
+                    try pair.client.log.contains("authentication failed") ? true : nil
+                }
                 try pair.folder.write("token", token)
                 #expect(try await pair.serverAdmin.ctl("reload").end == .exit(0))
                 try await pair.whenReady(within: .seconds(40))
@@ -50,9 +52,12 @@ extension Integration {
         }
 
         private static func expectNoSecrets(_ pair: TunnelPair) throws {
-            let secrets = [pair.folder.read("token"), sampleToken, otherToken].map { $0.split(separator: "_").last.map(String.init) ?? $0 }
+            let secrets = [pair.folder.read("token"), sampleToken, otherToken].map {
+                $0.split(separator: "_").last.map(String.init) ?? $0
+            }
             for secret in secrets.map({ $0.filter { !$0.isWhitespace } }) {
-                #expect(try !pair.client.log.contains(secret) && !pair.server.log.contains(secret), "expected no secret in the logs")
+                #expect(
+                    try !pair.client.log.contains(secret) && !pair.server.log.contains(secret), "expected no secret in the logs")
             }
         }
     }

@@ -31,7 +31,8 @@ extension Integration {
             // Both directions in bulk: what goes in comes back with its checksum.
             let input = try shell.folder.write("input", String(repeating: "0123456789abcde\n", count: 256 << 10))
             let wanted = try await runWell(try Programs.installed("sha256sum"), [input]).prefix(64)
-            let echoed = try await run(ssh, shell.options(port) + [host, "tee /dev/stderr | sha256sum"], input: input, within: .seconds(60))
+            let echoed = try await run(
+                ssh, shell.options(port) + [host, "tee /dev/stderr | sha256sum"], input: input, within: .seconds(60))
             #expect(echoed.end == .exit(0) && echoed.output.prefix(64) == wanted)
             #expect(echoed.errors.utf8.count == 4 << 20, "expected all of it to come back")
             let table = try await runWell(ssh, shell.options(port) + ["-tt", host, "stty size; tty"])
@@ -52,10 +53,13 @@ extension Integration {
             try await runWell(git, ["-C", source] + author + ["commit", "--quiet", "-m", "Thirty files"], environment: quiet)
             let command = ([try Programs.installed("ssh")] + shell.options(port)).joined(separator: " ")
             let over = quiet.merging(["GIT_SSH_COMMAND": command]) { $1 }
-            try await runWell(git, ["clone", "--quiet", "ssh://127.0.0.1\(source)", copy], environment: over, within: .seconds(60))
+            try await runWell(
+                git, ["clone", "--quiet", "ssh://127.0.0.1\(source)", copy], environment: over, within: .seconds(60))
             let checked = try await run(git, ["-C", copy, "fsck", "--full", "--strict"], environment: quiet)
             #expect(checked.end == .exit(0), "\(checked)")
-            let heads = try await [source, copy].asyncMap { try await runWell(git, ["-C", $0, "rev-parse", "HEAD"], environment: quiet) }
+            let heads = try await [source, copy].asyncMap {
+                try await runWell(git, ["-C", $0, "rev-parse", "HEAD"], environment: quiet)
+            }
             #expect(heads[0] == heads[1])
             // And back: a push.
             try Data("pushed\n".utf8).write(to: URL(filePath: "\(copy)/new"))
@@ -86,7 +90,8 @@ struct SecureShell {
     func options(_ port: Int) -> [String] {
         let settings = [
             "IdentityFile=\(self.folder["user_key"])", "IdentitiesOnly=yes", "UserKnownHostsFile=\(self.folder["known_hosts"])",
-            "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes", "HostKeyAlias=worker", "BatchMode=yes", "LogLevel=ERROR",
+            "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes", "HostKeyAlias=worker", "BatchMode=yes",
+            "LogLevel=ERROR",
             "ConnectTimeout=10",
         ]
         return ["-F", "/dev/null", "-p", "\(port)"] + settings.flatMap { ["-o", $0] }

@@ -16,7 +16,9 @@ extension Integration {
                     let setup = TunnelSetup(services: ["web": port], exposures: ["web": port], serviceLines: ["web": health])
                     try await TunnelPair.with(setup) { pair in
                         for port in [try pair.forward("web"), try pair.exposure("web")] {
-                            let trust = ["--silent", "--show-error", "--max-time", "60", "--cacert", folder["web/tls.crt"], version]
+                            let trust = [
+                                "--silent", "--show-error", "--max-time", "60", "--cacert", folder["web/tls.crt"], version,
+                            ]
                             let place = "https://127.0.0.1:\(port)"
                             let format = "%{http_version} %{response_code}"
                             let small = try await runWell(curl, trust + ["--write-out", format, "\(place)/"])
@@ -40,7 +42,8 @@ extension Integration {
             let curl = try Programs.installed("curl")
             let backend = try await TestListener.start()
             let setup = TunnelSetup(
-                services: ["events": backend.port], serviceLines: ["events": "health: {type: tcp, interval: 1h, unhealthy_after: 100}"])
+                services: ["events": backend.port],
+                serviceLines: ["events": "health: {type: tcp, interval: 1h, unhealthy_after: 100}"])
             try await TunnelPair.with(setup) { pair in
                 // The health check's own connection.
                 try await backend.accept().close()
@@ -49,7 +52,8 @@ extension Integration {
                     let connection = try await backend.accept()
                     let request = try await connection.readText(11)
                     #expect(request == "GET /events")
-                    try await connection.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nbegin\n")
+                    try await connection.write(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nbegin\n")
                     try await eventually("the first event to arrive at once") { curl.output == "begin\n" ? true : nil }
                     try await Task.sleep(for: idle)
                     #expect(curl.isRunning && curl.output == "begin\n")

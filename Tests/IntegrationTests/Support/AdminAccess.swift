@@ -22,7 +22,8 @@ struct AdminAccess: Sendable {
     ) async throws -> Answer {
         try await connection.use { connection in
             try await connection.write(
-                "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            )
             let text = String(decoding: try await connection.readToEnd(), as: UTF8.self)
             let words = text.prefix { $0 != "\r\n" }.split(separator: " ")
             guard words.count > 1, let status = Int(words[1]), let gap = text.range(of: "\r\n\r\n") else {

@@ -7,7 +7,9 @@ struct CommandResult: Sendable, CustomStringConvertible {
     let errors: String
 
     var errorLines: [String] { self.errors.split(separator: "\n").map(String.init) }
-    var description: String { "\(self.end)\nstandard output: \(self.output.suffix(2_000))\nstandard error: \(self.errors.suffix(2_000))" }
+    var description: String {
+        "\(self.end)\nstandard output: \(self.output.suffix(2_000))\nstandard error: \(self.errors.suffix(2_000))"
+    }
 }
 
 /// Runs a command to its end, within a bound.

@@ -58,8 +58,10 @@ enum Nginx {
         try await runWell(
             try Programs.installed("openssl"),
             [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder["web/tls.key"], "-out", folder["web/tls.crt"],
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                "/CN=localhost",
+                "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder["web/tls.key"], "-out",
+                folder["web/tls.crt"],
             ])
     }
 }

@@ -77,7 +77,8 @@ final class RawLink: Sendable {
         let bytes = Array(payload.readableBytesView)
         let server = try Hello(reading: &payload)
         let transcript = HandshakeTranscript(
-            tokenID: hello.tokenID, dialerHello: hello.payload().readableBytesView, acceptorHello: bytes, certificate: self.certificate)
+            tokenID: hello.tokenID, dialerHello: hello.payload().readableBytesView, acceptorHello: bytes,
+            certificate: self.certificate)
         try await self.send(Proof(link: transcript.proof(for: .dialer, key: key).bytes).frame())
         return server
     }

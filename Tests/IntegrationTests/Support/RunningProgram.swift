@@ -81,7 +81,9 @@ final class RunningProgram: Sendable {
     var output: String { (try? String(decoding: Data(contentsOf: URL(filePath: self.outputPath)), as: UTF8.self)) ?? "" }
 
     /// The end of the log, for a failing test.
-    var tail: String { (["--- \(self.name) (pid \(self.pid)), end of its log:"] + self.logLines.suffix(25)).joined(separator: "\n") }
+    var tail: String {
+        (["--- \(self.name) (pid \(self.pid)), end of its log:"] + self.logLines.suffix(25)).joined(separator: "\n")
+    }
 
     /// How it ended; nil while it runs.
     var ended: ProgramEnd? {

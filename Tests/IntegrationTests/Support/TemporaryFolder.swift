@@ -34,7 +34,9 @@ struct TemporaryFolder: Sendable {
     }
 
     /// The text of a file; empty when there is none.
-    func read(_ name: String) -> String { (try? String(decoding: Data(contentsOf: URL(filePath: self[name])), as: UTF8.self)) ?? "" }
+    func read(_ name: String) -> String {
+        (try? String(decoding: Data(contentsOf: URL(filePath: self[name])), as: UTF8.self)) ?? ""
+    }
 
     func makeFolder(_ name: String, mode: Int = 0o700) throws {
         try FileManager.default.createDirectory(

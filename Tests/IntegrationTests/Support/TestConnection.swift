@@ -150,8 +150,9 @@ final class TestConnection: Sendable {
 }
 
 /// Reads on demand.
-private final class ReadingHandler: ChannelInboundHandler {
+private final class ReadingHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
 
     enum Wish {
         case bytes(Int)
@@ -159,6 +160,7 @@ private final class ReadingHandler: ChannelInboundHandler {
     }
 
     private(set) var ending: Ending?
+    private var hasFinished = false
     private var held = ByteBuffer()
     private var context: ChannelHandlerContext?
     private var waiting: (wish: Wish, promise: EventLoopPromise<[UInt8]>, timer: Scheduled<Void>)?
@@ -193,6 +195,9 @@ private final class ReadingHandler: ChannelInboundHandler {
         }
     }
 
+    // What was asked before that could not be read.
+    func channelActive(context: ChannelHandlerContext) { self.answer() }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
         self.held.writeBuffer(&bytes)
@@ -207,8 +212,13 @@ private final class ReadingHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { self.end(.reset) }
 
-    // Without a FIN before it, that is a reset; after a close of our own nobody asks.
-    func channelInactive(context: ChannelHandlerContext) { self.end(.reset) }
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output { self.hasFinished = true }
+        context.close(mode: mode, promise: promise)
+    }
+
+    // A FIN that answers ours is not announced by NIO, it closes the channel; a reset was announced as an error before.
+    func channelInactive(context: ChannelHandlerContext) { self.end(self.hasFinished ? .finished : .reset) }
 
     private func end(_ ending: Ending) {
         if self.ending == nil { self.ending = ending }
@@ -223,7 +233,9 @@ final class TestListener: Sendable {
     private let incoming: AsyncStream<TestConnection>
     private let source: AsyncStream<TestConnection>.Continuation
 
-    private init(port: Int, listener: any Channel, _ stream: (AsyncStream<TestConnection>, AsyncStream<TestConnection>.Continuation)) {
+    private init(
+        port: Int, listener: any Channel, _ stream: (AsyncStream<TestConnection>, AsyncStream<TestConnection>.Continuation)
+    ) {
         self.port = port
         self.listener = listener
         (self.incoming, self.source) = stream

@@ -102,7 +102,8 @@ final class TunnelPair: Sendable {
     func writeServer(_ setup: TunnelSetup) throws {
         let token = "tokens: [{id: one, token_file: \"\(self.folder["token"])\", clients: [\(Self.clientName)]}]"
         let services = setup.services.sorted { $0.key < $1.key }.flatMap { name, port in
-            ["  \(name):", "    targets: [\"127.0.0.1:\(port)\"]"] + Self.lines(setup.serviceLines[name] ?? "").map { "    \($0)" }
+            ["  \(name):", "    targets: [\"127.0.0.1:\(port)\"]"]
+                + Self.lines(setup.serviceLines[name] ?? "").map { "    \($0)" }
         }
         let lines =
             [
@@ -125,7 +126,8 @@ final class TunnelPair: Sendable {
             [
                 "name: \(Self.clientName)", "server_addrs: [\"127.0.0.1:\(self.proxy?.port ?? self.linkPort)\"]",
                 "state_dir: \"\(self.folder["cs"])\"", "admin: {socket: \"\(self.folder["c.sock"])\"}",
-            ] + (setup.client.contains("tls:") || setup.client.contains("token") ? [] : ["token_file: \"\(self.folder["token"])\""])
+            ]
+            + (setup.client.contains("tls:") || setup.client.contains("token") ? [] : ["token_file: \"\(self.folder["token"])\""])
             + (forwards.isEmpty || setup.client.contains("forwards:") ? [] : ["forwards:"] + forwards)
             + (exposures.isEmpty || setup.client.contains("exposures:") ? [] : ["exposures:"] + exposures)
             + Self.lines(setup.client)

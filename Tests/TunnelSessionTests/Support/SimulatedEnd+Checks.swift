@@ -5,7 +5,7 @@ import TunnelWire
 
 /// What must hold at every moment, and what must be left at the end.
 extension SimulatedEnd {
-    func checkInvariants(_ now: Moment) throws {
+    func checkInvariants() throws {
         var outstanding = 0
         var growth = 0
         var queued = 0
@@ -29,6 +29,20 @@ extension SimulatedEnd {
         guard growth <= self.session.configuration.windowGrowth else { throw Broken("windows grew by \(growth)") }
         guard self.session.heldBytes >= self.session.replayBytes, self.session.replay.acknowledged <= self.session.sent else {
             throw Broken("counts that cannot be")
+        }
+    }
+
+    /// What a stream may still send here is never more than what the other end is ready to receive.
+    func checkCredit(against peer: SimulatedEnd) throws {
+        for stream in self.live where stream.phase == .open {
+            guard let here = self.session.streams[stream.id], let there = peer.session.streams[stream.id],
+                let received = peer.streams[stream.id]?.received
+            else { continue }
+            let most = here.sendCredit + stream.sent - here.outbound.bytes
+            guard most <= there.incoming.remaining + received else {
+                throw Broken(
+                    "stream \(stream.id) may send up to \(most), but only \(there.incoming.remaining + received) was granted")
+            }
         }
     }
 

@@ -32,6 +32,8 @@ final class SimulatedStream {
     var sent = 0
     var isFinished = false
     var isReadPending = false
+    /// Once only, so that a stream that is never asked to read stands still.
+    var mayReadUnasked = true
     var received = 0
     var unconsumed = 0
     var sawFinish = false
@@ -127,7 +129,10 @@ final class SimulatedEnd {
         }
         if stream.isReadPending { self.readSource(stream) }
         // A socket that is closing is read to its end, whether the session asks or not.
-        if stream.phase == .open, self.random.chance(1) { for _ in 0..<3 { self.readSource(stream) } }
+        if stream.phase == .open, stream.mayReadUnasked, self.random.chance(2) {
+            stream.mayReadUnasked = false
+            for _ in 0..<3 { self.readSource(stream) }
+        }
         if stream.sent == stream.toSend, !stream.isFinished, self.random.chance(50), stream.phase != .answering {
             stream.isFinished = true
             self.session.finish(stream.id)

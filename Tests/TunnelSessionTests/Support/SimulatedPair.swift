@@ -107,7 +107,7 @@ final class SimulatedPair {
             try end.act(now: self.now)
             try self.pump(end)
         }
-        if self.tally.steps % 4 == 0 { for end in self.ends { try end.checkInvariants(self.now) } }
+        if self.tally.steps % 4 == 0 { try self.checkInvariants() }
     }
 
     /// A little time passes; when nothing moved, all of it until something is due.
@@ -217,9 +217,17 @@ final class SimulatedPair {
         if end.session.isDraining { end.session.undrain() } else { end.session.drain(deadline: .seconds(1), reason: "test") }
     }
 
+    private func checkInvariants() throws {
+        for (end, peer) in [(self.dialer, self.acceptor), (self.acceptor, self.dialer)] {
+            try end.checkInvariants()
+            try end.checkCredit(against: peer)
+            guard end.session.received <= peer.session.sent else { throw Broken("\(end.side) counts bytes that were not sent") }
+        }
+    }
+
     private func checkNothingIsLeft() throws {
         for (end, peer) in [(self.dialer, self.acceptor), (self.acceptor, self.dialer)] {
-            try end.checkInvariants(self.now)
+            try end.checkInvariants()
             try end.checkNothingIsLeft()
             guard end.session.received == peer.session.sent else {
                 throw Broken("\(end.side) counts \(end.session.received) bytes of \(peer.session.sent)")

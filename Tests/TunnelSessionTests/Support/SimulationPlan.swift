@@ -19,6 +19,7 @@ struct SimulationPlan {
         self.configuration.windowGrowth = random.pick([16 << 20, 90_000, 0])
         self.configuration.streams = random.pick([16_384, 16_384, 3])
         self.configuration.bandwidth = random.pick([0, 0, 0, 1_000_000])
+        self.configuration.acknowledgementDelay = .microseconds(random.pick([20_000, 2_000, 200]))
         self.configuration.heartbeatInterval = .milliseconds(random.int(5...20))
         self.configuration.idleHeartbeatInterval = .milliseconds(random.int(20...60))
         self.configuration.heartbeatTimeout = .milliseconds(random.int(40...90))

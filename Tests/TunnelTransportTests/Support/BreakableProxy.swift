@@ -1,6 +1,6 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -33,15 +33,13 @@ final class BreakableProxy: Sendable {
     let port: Int
 
     /// What the relays of one proxy share.
-    fileprivate final class StateBox: Sendable {
-        let value = Mutex(State())
-    }
+    fileprivate typealias StateBox = NIOLockedValueBox<State>
 
     /// Relays to `127.0.0.1:target`, from the loopback address `source`.
     static func start(
         target: Int, group: MultiThreadedEventLoopGroup, from source: String = "127.0.0.1"
     ) async throws -> BreakableProxy {
-        let state = StateBox()
+        let state = StateBox(State())
         // One loop for all relays, so that a cut falls between two bytes and not into the middle of a race.
         let loop = group.next()
         let channel = try await ServerBootstrap(group: loop, childGroup: loop)
@@ -49,7 +47,7 @@ final class BreakableProxy: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
-                if state.value.withLock({ $0.isDown }) {
+                if state.withLockedValue({ $0.isDown }) {
                     return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
                 }
                 return Relay.join(channel, target: target, from: source, state: state)
@@ -67,7 +65,7 @@ final class BreakableProxy: Sendable {
 
     /// After `bytes` more in either direction, the connections are cut.
     func cut(after bytes: Int, _ cut: Cut) {
-        self.state.value.withLock {
+        self.state.withLockedValue {
             $0.remaining = bytes
             $0.cut = cut
         }
@@ -75,7 +73,7 @@ final class BreakableProxy: Sendable {
 
     /// Cuts what there is now.
     func cutNow(_ cut: Cut) {
-        let relays = self.state.value.withLock { state in
+        let relays = self.state.withLockedValue { state in
             state.cuts += 1
             return Array(state.live.values)
         }
@@ -83,13 +81,13 @@ final class BreakableProxy: Sendable {
     }
 
     /// While down, new connections are reset.
-    func setDown(_ isDown: Bool) { self.state.value.withLock { $0.isDown = isDown } }
+    func setDown(_ isDown: Bool) { self.state.withLockedValue { $0.isDown = isDown } }
 
-    var cuts: Int { self.state.value.withLock { $0.cuts } }
+    var cuts: Int { self.state.withLockedValue { $0.cuts } }
     /// Whether the cut that was asked for last has happened.
-    var isCutDone: Bool { self.state.value.withLock { $0.remaining == nil } }
-    var passed: Int { self.state.value.withLock { $0.passed } }
-    var connections: Int { self.state.value.withLock { $0.live.count } }
+    var isCutDone: Bool { self.state.withLockedValue { $0.remaining == nil } }
+    var passed: Int { self.state.withLockedValue { $0.passed } }
+    var connections: Int { self.state.withLockedValue { $0.live.count } }
 
     func stop() async throws {
         self.cutNow(.reset)
@@ -119,7 +117,7 @@ private final class Relay: @unchecked Sendable {
             .connect(host: "127.0.0.1", port: target)
             .flatMapThrowing { far in
                 relay.channels = [near, far]
-                state.value.withLock { $0.live[ObjectIdentifier(relay)] = relay }
+                state.withLockedValue { $0.live[ObjectIdentifier(relay)] = relay }
                 try near.pipeline.syncOperations.addHandler(RelayHandler(relay: relay, other: far))
                 try far.pipeline.syncOperations.addHandler(RelayHandler(relay: relay, other: near))
                 far.read()
@@ -130,7 +128,7 @@ private final class Relay: @unchecked Sendable {
     func pass(_ bytes: ByteBuffer, to other: any Channel) -> EventLoopFuture<Void>? {
         guard !self.isBroken else { return nil }
         var bytes = bytes
-        let (allowed, cut) = self.state.value.withLock { state -> (Int, BreakableProxy.Cut?) in
+        let (allowed, cut) = self.state.withLockedValue { state -> (Int, BreakableProxy.Cut?) in
             guard let remaining = state.remaining, remaining <= bytes.readableBytes else {
                 state.remaining? -= bytes.readableBytes
                 state.passed += bytes.readableBytes
@@ -169,7 +167,7 @@ private final class Relay: @unchecked Sendable {
         self.forget()
     }
 
-    func forget() { _ = self.state.value.withLock { $0.live.removeValue(forKey: ObjectIdentifier(self)) } }
+    func forget() { _ = self.state.withLockedValue { $0.live.removeValue(forKey: ObjectIdentifier(self)) } }
 
     /// One side closed by itself.
     func closed() {

@@ -4,6 +4,7 @@ import Foundation
 /// A stream of bytes without a short period, the same for the same seed: what was sent, known at every offset.
 struct Pattern: Sendable {
     private let block: [UInt8]
+    private var start = 0
 
     init(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
@@ -18,10 +19,17 @@ struct Pattern: Sendable {
         }
     }
 
+    /// The same bytes from another place on: cheaper to have many of than patterns of their own.
+    func shifted(by offset: Int) -> Pattern {
+        var shifted = self
+        shifted.start = (self.start + offset) % self.block.count
+        return shifted
+    }
+
     /// Calls `body` with up to `count` bytes of the stream from `offset`, at least one.
     func withBytes<Value>(at offset: Int, count: Int, _ body: (UnsafeRawBufferPointer) throws -> Value) rethrows -> Value {
         try self.block.withUnsafeBytes { bytes in
-            let start = offset % bytes.count
+            let start = (self.start + offset) % bytes.count
             return try body(UnsafeRawBufferPointer(rebasing: bytes[start..<min(bytes.count, start + count)]))
         }
     }

@@ -1,8 +1,8 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import NIOSSL
 import NIOTLS
-import Synchronization
 import TunnelWire
 
 @testable import TunnelTransport
@@ -25,13 +25,11 @@ final class RawPeer: Sendable {
     private let channel: any Channel
     private let state: PeerState
 
-    fileprivate final class PeerState: Sendable {
-        let value = Mutex(State())
-    }
+    fileprivate typealias PeerState = NIOLockedValueBox<State>
 
     /// - Parameter offer: nil for plain TCP.
     static func connect(port: Int, offer: Offer?, group: MultiThreadedEventLoopGroup) async throws -> RawPeer {
-        let state = PeerState()
+        let state = PeerState(State())
         let context = try offer.map { offer in
             var configuration = TLSConfiguration.makeClientConfiguration()
             configuration.certificateVerification = .none
@@ -62,11 +60,11 @@ final class RawPeer: Sendable {
     func send(_ buffer: ByteBuffer) { self.channel.writeAndFlush(buffer, promise: nil) }
     func close() { self.channel.close(promise: nil) }
 
-    var isClosed: Bool { self.state.value.withLock { $0.isClosed } }
-    var received: [UInt8] { self.state.value.withLock { $0.received } }
+    var isClosed: Bool { self.state.withLockedValue { $0.isClosed } }
+    var received: [UInt8] { self.state.withLockedValue { $0.received } }
 
     func waitSecured() async throws {
-        try await eventually("TLS stands") { self.state.value.withLock { $0.isSecured } }
+        try await eventually("TLS stands") { self.state.withLockedValue { $0.isSecured } }
     }
 
     func waitClosed() async throws { try await eventually("the server closes the connection") { self.isClosed } }
@@ -103,14 +101,14 @@ private final class PeerHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = Array(self.unwrapInboundIn(data).readableBytesView)
-        self.state.value.withLock { $0.received += bytes }
+        self.state.withLockedValue { $0.received += bytes }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted = event as? TLSUserEvent { self.state.value.withLock { $0.isSecured = true } }
+        if case .handshakeCompleted = event as? TLSUserEvent { self.state.withLockedValue { $0.isSecured = true } }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { self.state.value.withLock { $0.isClosed = true } }
+    func channelInactive(context: ChannelHandlerContext) { self.state.withLockedValue { $0.isClosed = true } }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

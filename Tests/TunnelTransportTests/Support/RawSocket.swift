@@ -13,7 +13,7 @@ struct SocketError: Error, Equatable, CustomStringConvertible {
     var description: String { "\(self.call): \(String(cString: strerror(self.code)))" }
 }
 
-/// A blocking TCP socket, the way an ordinary program uses one. Every call gives up after twenty seconds.
+/// A blocking TCP socket, the way an ordinary program uses one. Every call gives up after a minute.
 final class RawSocket: Sendable {
     /// How the other direction ended.
     enum End: Equatable, Sendable {
@@ -28,7 +28,7 @@ final class RawSocket: Sendable {
     init(adopting fd: CInt) {
         self.descriptor = Atomic(fd)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            var bound = timeval(tv_sec: 20, tv_usec: 0)
+            var bound = timeval(tv_sec: 60, tv_usec: 0)
             setsockopt(fd, SOL_SOCKET, option, &bound, socklen_t(MemoryLayout<timeval>.size))
         }
         var one: CInt = 1

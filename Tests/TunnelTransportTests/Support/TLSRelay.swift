@@ -1,8 +1,8 @@
 import Identity
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import NIOSSL
-import Synchronization
 
 @testable import TunnelTransport
 
@@ -19,15 +19,13 @@ final class TLSRelay: Sendable {
     private let channel: any Channel
     private let state: RelayState
 
-    fileprivate final class RelayState: Sendable {
-        let value = Mutex(State())
-    }
+    fileprivate typealias RelayState = NIOLockedValueBox<State>
 
     var port: Int { self.channel.localAddress?.port ?? 0 }
     /// What clients said.
-    var up: [UInt8] { self.state.value.withLock { $0.up } }
+    var up: [UInt8] { self.state.withLockedValue { $0.up } }
     /// What the server said.
-    var down: [UInt8] { self.state.value.withLock { $0.down } }
+    var down: [UInt8] { self.state.withLockedValue { $0.down } }
 
     static func start(
         certificate: ServerCertificate, target: Int, serverName: String, group: MultiThreadedEventLoopGroup
@@ -40,7 +38,7 @@ final class TLSRelay: Sendable {
         client.certificateVerification = .none
         client.applicationProtocols = [TLSContext.applicationProtocol]
         let (near, far, state) = (
-            try NIOSSLContext(configuration: server), try NIOSSLContext(configuration: client), RelayState()
+            try NIOSSLContext(configuration: server), try NIOSSLContext(configuration: client), RelayState(State())
         )
         let loop = group.next()
         let channel = try await ServerBootstrap(group: loop, childGroup: loop)
@@ -50,14 +48,14 @@ final class TLSRelay: Sendable {
                         upstream.eventLoop.makeCompletedFuture {
                             try upstream.pipeline.syncOperations.addHandlers(
                                 NIOSSLClientHandler(context: far, serverHostname: serverName),
-                                PassHandler(other: channel) { bytes in state.value.withLock { $0.down += bytes } })
+                                PassHandler(other: channel) { bytes in state.withLockedValue { $0.down += bytes } })
                         }
                     }
                     .connect(host: "127.0.0.1", port: target)
                     .flatMapThrowing { upstream in
                         try channel.pipeline.syncOperations.addHandlers(
                             NIOSSLServerHandler(context: near),
-                            PassHandler(other: upstream) { bytes in state.value.withLock { $0.up += bytes } })
+                            PassHandler(other: upstream) { bytes in state.withLockedValue { $0.up += bytes } })
                     }
             }
             .bind(host: "127.0.0.1", port: 0).get()

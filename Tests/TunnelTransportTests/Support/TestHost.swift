@@ -122,7 +122,7 @@ final class TestHost: LinkHost {
             old.driver.end(.closedHere(.superseded, "a newer session of the same client"))
             self.sessions[id] = nil
         }
-        var rng = SystemRandomNumberGenerator()
+        var rng = SeededGenerator()
         let driver = SessionDriver(side: .acceptor, configuration: self.configuration, environment: self.environment)
         let delegate = TestDelegate(targets: self.targets, environment: self.environment, events: self.sessionEvents)
         driver.delegate = delegate

@@ -82,7 +82,7 @@ final class TunnelBed: Sendable {
     }
 
     private init(_ options: Options) async throws {
-        var rng = SystemRandomNumberGenerator()
+        var rng = SeededGenerator()
         self.options = options
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.loops)
         self.clientGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -146,7 +146,7 @@ final class TunnelBed: Sendable {
     // MARK: Clients
 
     func party(name: String = "worker-1") -> LocalParty {
-        var rng = SystemRandomNumberGenerator()
+        var rng = SeededGenerator()
         return LocalParty(
             role: .client, name: name, installation: .random(using: &rng), instance: .random(using: &rng), software: "tests")
     }

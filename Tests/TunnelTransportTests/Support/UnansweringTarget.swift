@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
 import Glibc
@@ -9,14 +9,14 @@ import Glibc
 final class UnansweringTarget: Sendable {
     let port: Int
     private let listener: RawSocket
-    private let fillers: Mutex<[RawSocket]>
+    private let fillers: NIOLockedValueBox<[RawSocket]>
 
     init() throws {
         let listener = try RawSocket.listen(backlog: 0)
         self.listener = listener
         self.port = listener.port
         // Linux lets backlog + 1 connections wait.
-        self.fillers = Mutex([try RawSocket.connect(port: listener.port)])
+        self.fillers = NIOLockedValueBox([try RawSocket.connect(port: listener.port)])
     }
 
     /// Takes what fills the queue: the next attempt of a waiting dialler gets in, and is returned.
@@ -28,6 +28,6 @@ final class UnansweringTarget: Sendable {
     /// The program that listened is gone.
     func vanish() {
         self.listener.close()
-        self.fillers.withLock { $0 = [] }
+        self.fillers.withLockedValue { $0 = [] }
     }
 }
