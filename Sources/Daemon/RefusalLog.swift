@@ -11,7 +11,9 @@ package struct RefusalLog: Sendable {
     package init(logger: Logger) { self.logger = logger }
 
     package func note(_ refusal: Refusal, destination: Destination, source: String, client: String) {
-        let place = "\(destination.text) of \(client)"
+        // A name that the other end made up must not make an entry of its own: it could make up very many.
+        let isMadeUp = refusal.code == .unknownDestination || refusal.code == .forbidden
+        let place = isMadeUp ? client : "\(destination.text) of \(client)"
         guard let suppressed = self.limiter.admit(kind: refusal.code.label, source: place) else { return }
         self.logger.warning(
             "stream refused",

@@ -27,7 +27,7 @@ import Testing
         status.services = []
         status.peers = [PeerStatus(name: "controller-2", addr: "10.0.0.12:17000", state: .alive, rttSeconds: 0.001)]
         let text = StatusText.render(.server(status))
-        #expect(text.hasPrefix("controller-1: server 0.1.0, follower, NOT READY: draining, draining\n"))
+        #expect(text.hasPrefix("controller-1: server 0.1.0, follower, NOT READY: draining\n"))
         #expect(text.contains("\nleader controller-2   term 7\n"))
         #expect(
             text.hasSuffix(

@@ -43,6 +43,7 @@ package struct AdminServer: Service {
     private func serve(_ listener: AdminListener, on group: MultiThreadedEventLoopGroup) async {
         let http = channel(for: listener)
         let open = ConnectionCount(limit: limits.connections)
+        let waiting = WaitingConnections()
         do {
             let server = try await ServerBootstrap(group: group)
                 .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
@@ -50,10 +51,10 @@ package struct AdminServer: Service {
                     guard open.admit(channel) else {
                         return channel.close().flatMap { channel.eventLoop.makeFailedFuture(ChannelError.eof) }
                     }
-                    return http.setup(channel: channel, logger: logger)
+                    return http.setup(channel: channel, logger: logger).map { waiting.add($0) }
                 }
             logger.info("admin API is listening", metadata: ["place": "\(listener.place)"])
-            await untilShutdown(of: server.channel, Task { try await accept(from: server, http) })
+            await untilShutdown(of: server.channel, Task { try await accept(from: server, http, waiting) })
         } catch {
             logger.error("admin API cannot listen", metadata: ["place": "\(listener.place)", "error": "\(error)"])
         }
@@ -61,19 +62,33 @@ package struct AdminServer: Service {
 
     /// Handles connections until the listener is closed, then ends those that are left.
     ///
-    /// Never to be cancelled: a connection that was accepted and not taken from `inbound` yet would be dropped unfinished,
-    /// which NIO takes for a mistake of ours and ends the process.
+    /// Never to be cancelled, and nothing accepted may be lost on the way: a connection that is dropped before anybody took
+    /// it is for NIO a mistake of ours, and ends the process.
     private func accept(
-        from server: NIOAsyncChannel<HTTP1Channel.Value, Never>, _ http: HTTP1Channel
+        from server: NIOAsyncChannel<HTTP1Channel.Value, Never>, _ http: HTTP1Channel, _ waiting: WaitingConnections
     ) async throws {
-        try await server.executeThenClose { inbound in
-            try await withThrowingDiscardingTaskGroup { tasks in
-                for try await connection in inbound {
-                    tasks.addTask { await http.handle(value: connection, logger: logger) }
+        let result: Result<Void, any Error>
+        do {
+            try await server.executeThenClose { inbound in
+                try await withThrowingDiscardingTaskGroup { tasks in
+                    for try await connection in inbound {
+                        waiting.remove(connection)
+                        tasks.addTask { await http.handle(value: connection, logger: logger) }
+                    }
+                    tasks.cancelAll()
                 }
-                tasks.cancelAll()
             }
+            result = .success(())
+        } catch {
+            result = .failure(error)
         }
+        await withDiscardingTaskGroup { tasks in
+            for connection in waiting.takeAll() {
+                tasks.addTask { await http.handle(value: connection, logger: logger) }
+            }
+            tasks.cancelAll()
+        }
+        try result.get()
     }
 
     /// Waits for `serving`, which ends when `listener` does; a shutdown or a cancellation closes that.
@@ -131,5 +146,27 @@ private final class ConnectionCount: Sendable {
         }
         channel.closeFuture.whenComplete { _ in self.open.subtract(1, ordering: .relaxed) }
         return true
+    }
+}
+
+/// The connections that were accepted and not handled yet. They are kept here because the way to their handler loses those
+/// that come while the listener closes.
+private final class WaitingConnections: Sendable {
+    private let connections = Mutex<[ObjectIdentifier: HTTP1Channel.Value]>([:])
+
+    func add(_ connection: HTTP1Channel.Value) -> HTTP1Channel.Value {
+        connections.withLock { $0[ObjectIdentifier(connection.channel)] = connection }
+        return connection
+    }
+
+    func remove(_ connection: HTTP1Channel.Value) {
+        _ = connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection.channel)) }
+    }
+
+    func takeAll() -> [HTTP1Channel.Value] {
+        connections.withLock { connections in
+            defer { connections = [:] }
+            return Array(connections.values)
+        }
     }
 }

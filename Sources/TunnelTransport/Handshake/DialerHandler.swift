@@ -139,7 +139,9 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         if let refusal = self.seen.value.refusal {
             self.fail(context, HandshakeError(.authentication, refusal.description))
         } else if LinkError.refusesCertificate(error) {
-            self.fail(context, HandshakeError(.authentication, "the server does not accept this client's certificate"))
+            var refusal = HandshakeError(.authentication, "the server does not accept this client's certificate")
+            refusal.isAlert = true
+            self.fail(context, refusal)
         } else if self.handshake == nil {
             self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake with a gotunnel server: \(LinkError.text(error))"))
         } else {

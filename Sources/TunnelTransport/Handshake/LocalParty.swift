@@ -73,6 +73,8 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
     package var farewell: Close?
     /// What the other end told us, if it ended the handshake.
     package var heard: Close?
+    /// The other end ended TLS because it does not believe this end's certificate.
+    var isAlert = false
     /// Nobody listened at the address.
     package var isConnectionRefused = false
 
@@ -104,10 +106,11 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
         return HandshakeError(.version, reason, farewell: Close(.versionMismatch, reason))
     }
 
-    /// Whether trying again without a change of configuration makes no sense.
+    /// Whether the server said, by a CLOSE or a TLS alert, that it does not want this client; trying again without a change of
+    /// configuration makes no sense then. What this side holds against the server is none: an impostor may go away.
     package var isRefusal: Bool {
         switch self.failure {
-        case .authentication, .forbidden, .version: true
+        case .authentication, .forbidden, .version: self.heard != nil || self.isAlert
         default: false
         }
     }

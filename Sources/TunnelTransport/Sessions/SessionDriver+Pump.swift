@@ -50,11 +50,6 @@ extension SessionDriver {
         self.chargedBytes = held
         self.count(streams: self.locals.count, replay: self.session.replayBytes)
         while let buffer = self.session.released.popLast() { self.environment.pool.give(buffer) }
-        if let link = self.link, !link.isWritable {
-            self.blockedSince = self.blockedSince ?? self.environment.now
-        } else {
-            self.blockedSince = nil
-        }
         self.dropAnsweredOpenings()
         self.planTimer()
     }
@@ -89,7 +84,6 @@ extension SessionDriver {
         guard !self.isEnded, var wanted = Moment.earlier(self.session.nextTimer, self.openings.first?.deadline) else { return }
         let now = self.environment.now
         if self.session.pressure == .exhausted { wanted = min(wanted, now + Self.pressurePoll) }
-        if self.blockedSince != nil { wanted = max(wanted, now + Self.blockedPoll) }
         if let timerAt = self.timerAt, timerAt <= wanted { return }
         self.timer?.cancel()
         self.timerAt = wanted
@@ -105,9 +99,7 @@ extension SessionDriver {
         guard !self.isEnded else { return }
         let now = self.environment.now
         self.expireOpenings(now: now)
-        // A link that takes nothing takes no PING either, so that its silence is not the session's to notice.
-        let isBlocked = self.blockedSince.map { now - $0 >= self.session.configuration.heartbeatTimeout } ?? false
-        switch isBlocked ? .linkSilent : self.session.onTimer(now: now) {
+        switch self.session.onTimer(now: now) {
         case .linkSilent:
             // The connection may take long to close; the session does not wait for it.
             guard let link = self.link else { return }

@@ -49,8 +49,6 @@ package final class SessionDriver {
     var timerAt: Moment?
     var isPumping = false
     var isPumpPlanned = false
-    /// Since when the link has taken nothing, while nothing was heard on it either.
-    var blockedSince: Moment?
     package private(set) var isEnded = false
     #if FAULTS
     /// How often the timer went off, for tests.
@@ -63,8 +61,6 @@ package final class SessionDriver {
     static let openTimeout = Duration.seconds(10)
     /// How often a session looks again whether memory has become free.
     static let pressurePoll = Duration.milliseconds(100)
-    /// How often what is due is looked at while the link takes nothing: at once would be for ever.
-    static let blockedPoll = Duration.milliseconds(50)
 
     package init(side: SessionSide, configuration: SessionConfiguration, environment: TransportEnvironment) {
         self.environment = environment
@@ -76,15 +72,14 @@ package final class SessionDriver {
     /// Bytes of sequenced frames received, for a resume.
     package var received: UInt64 { self.session.received }
     package var isAttached: Bool { self.session.isAttached }
-    /// Whether the link takes nothing and nothing is heard on it.
-    var isLinkBlocked: Bool { self.blockedSince != nil }
+    /// Whether there is a link that takes nothing at present.
+    var isLinkBlocked: Bool { self.link.map { !$0.isWritable } ?? false }
     package var resumeWindow: Duration { self.session.resumeWindow }
 
     /// The link, if there is one, carries nothing any more. Called before counts are exchanged for a new one.
     package func detachLink() {
         guard let link = self.link else { return }
         self.link = nil
-        self.blockedSince = nil
         self.environment.metrics.links.decrement()
         link.abandon()
         self.flushSockets()
@@ -243,7 +238,6 @@ extension SessionDriver: LinkOwner {
     func link(_ link: LinkHandler, received bytes: ByteBuffer) {
         guard self.link === link else { return }
         let now = self.environment.now
-        self.blockedSince = nil
         self.environment.metrics.bytesIn.increment(by: Int64(bytes.readableBytes))
         self.session.pressure = self.environment.budget.pressure
         self.session.feed(bytes, now: now)
@@ -269,7 +263,6 @@ extension SessionDriver: LinkOwner {
     func linkClosed(_ link: LinkHandler, cause: LinkLoss) {
         guard self.link === link, !self.isEnded else { return }
         self.link = nil
-        self.blockedSince = nil
         // What arrived behind the last complete batch counts as received, and will not come again.
         self.flushSockets()
         self.environment.metrics.links.decrement()
