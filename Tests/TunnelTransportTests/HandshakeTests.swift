@@ -71,7 +71,8 @@ extension Transport {
                 let relay = try await bed.relay(certificate: bed.certificate)
                 let pin = CertificateFingerprint(ofDER: [1, 2, 3])
                 let error = try await bed.refusal(try bed.dialer(pins: [pin]), port: relay.port)
-                #expect(error.failure == .authentication && error.isRefusal)
+                // Whoever answers there may be an impostor that goes away: no reason to give up.
+                #expect(error.failure == .authentication && !error.isRefusal)
                 #expect(
                     error.detail == "the server's certificate (sha256:\(bed.certificate.fingerprint)) is not among server_pins")
                 #expect(relay.up.isEmpty)

@@ -158,7 +158,8 @@ final class AcceptorHandler: ChannelInboundHandler {
         } else if self.handshake == nil {
             self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake: \(LinkError.text(error))"))
         } else {
-            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
+            self.fail(
+                context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
         }
     }
 

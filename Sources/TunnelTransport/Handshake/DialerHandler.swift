@@ -145,7 +145,8 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         } else if self.handshake == nil {
             self.fail(context, HandshakeError(.tls, "no TLS 1.3 handshake with a gotunnel server: \(LinkError.text(error))"))
         } else {
-            self.fail(context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
+            self.fail(
+                context, HandshakeError(.disconnected, "the connection broke during the handshake: \(LinkError.text(error))"))
         }
     }
 

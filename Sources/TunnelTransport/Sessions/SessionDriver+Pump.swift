@@ -20,10 +20,11 @@ extension SessionDriver {
         self.isPumping = true
         self.session.pressure = self.environment.budget.pressure
         let now = self.environment.now
+        // Before anything is written: a link that is fast leaves nobody waiting afterwards.
+        self.environment.sizing.isCompeting = self.session.isCompeting
         if let link = self.link {
             while link.isWritable, self.writeBatch(to: link, now: now) {}
         }
-        self.environment.sizing.isCompeting = self.session.isCompeting
         while let id = self.session.nextHungry() { self.locals[id]?.socket?.readMore() }
         self.isPumping = false
         self.settle()

@@ -84,16 +84,21 @@ final class SimulatedEnd {
 
     // MARK: What the programs do
 
-    func act(now: Moment) throws {
+    func act(peer: SimulatedEnd, now: Moment) throws {
         if self.opensLeft > 0, self.random.chance(5) { self.openOne(now: now) }
         if self.nextVersion < 30, self.random.chance(2) { self.sendControl() }
         if self.random.chance(20) { self.kept.removeAll() }
         if self.random.chance(60) { try self.takeReleased() }
-        let onlyStalledLeft = self.opensLeft == 0 && self.live.allSatisfy { $0.isStalled }
+        let onlyStalledLeft = self.hasOnlyStalled(peer: peer) && peer.hasOnlyStalled(peer: self)
         for stream in self.live where self.random.chance(40) {
             self.act(on: stream, mayTake: !stream.isStalled || onlyStalledLeft, now: now)
         }
         self.live.removeAll { $0.isOver }
+    }
+
+    /// Every stream that is left has a stalled reader at one of its ends, so that it is time for those to read.
+    private func hasOnlyStalled(peer: SimulatedEnd) -> Bool {
+        self.opensLeft == 0 && self.live.allSatisfy { $0.isStalled || peer.streams[$0.id]?.isStalled == true }
     }
 
     private func openOne(now: Moment) {

@@ -101,10 +101,10 @@ final class SimulatedPair {
         self.breakLink()
         try self.deliver(to: self.dialer, from: self.acceptor)
         try self.deliver(to: self.acceptor, from: self.dialer)
-        for end in self.ends {
+        for (end, peer) in [(self.dialer, self.acceptor), (self.acceptor, self.dialer)] {
             try self.fireTimer(end)
             self.squeezeMemory(end)
-            try end.act(now: self.now)
+            try end.act(peer: peer, now: self.now)
             try self.pump(end)
         }
         if self.tally.steps % 4 == 0 { try self.checkInvariants() }
