@@ -49,7 +49,7 @@ let package = Package(
             name: "TunnelTransport",
             dependencies: [
                 "TunnelWire", "TunnelSession", "Identity", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
-                product("CoreMetrics", "swift-metrics"),
+                product("NIOConcurrencyHelpers", "swift-nio"), product("CoreMetrics", "swift-metrics"),
                 product("DequeModule", "swift-collections"),
             ], swiftSettings: strict),
         .target(
@@ -109,7 +109,8 @@ let package = Package(
             name: "TunnelTransportTests",
             dependencies: [
                 "TunnelTransport", "TunnelSession", "TunnelWire", "Identity", nioCore, nioPosix, nioSSL,
-                product("NIOTLS", "swift-nio"), product("NIOEmbedded", "swift-nio"), product("Crypto", "swift-crypto"),
+                product("NIOTLS", "swift-nio"), product("NIOEmbedded", "swift-nio"),
+                product("NIOConcurrencyHelpers", "swift-nio"), product("Crypto", "swift-crypto"),
             ], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",

@@ -60,7 +60,7 @@ extension Integration {
                 try await stream.write("a")
                 #expect(try await stream.readText(1) == "a")
                 let drained = try await pair.serverAdmin.ctl("drain")
-                #expect(drained.end == .exit(0) && drained.output == "draining: 1 streams are left\n", "\(drained)")
+                #expect(drained.end == .exit(0) && drained.output == "draining: 1 stream is left\n", "\(drained)")
                 let status = try await pair.serverAdmin.json("status")
                 #expect(status["draining"].bool == true && status["ready"].bool == false)
                 let mapped = try pair.exposure("web")

@@ -54,8 +54,11 @@ final class SimulatedPair {
     private var welcome: (at: Moment, acceptorReceived: UInt64)?
     private var hasProgress = false
 
-    /// Far more than any schedule needs: one that comes here stands still.
-    private static let mostSteps = 60_000
+    /// Bytes received for the first time, at both ends, and the step at which the last of them came.
+    private var progress: (received: UInt64, step: Int) = (0, 0)
+
+    /// Steps without a new byte after which a schedule stands still; the slowest need a few hundred.
+    private static let mostIdleSteps = 10_000
 
     init(seed: UInt64) {
         var random = SplitMix64(seed: seed)
@@ -92,9 +95,7 @@ final class SimulatedPair {
 
     private func step() throws {
         self.tally.steps += 1
-        guard self.tally.steps < Self.mostSteps else {
-            throw Broken("it stands still: \(self.dialer.live) \(self.acceptor.live)")
-        }
+        try self.checkProgress()
         self.passTime()
         self.hasProgress = false
         try self.dialOrAttach()
@@ -215,6 +216,14 @@ final class SimulatedPair {
         }
         guard self.plan.drains, end.side == .acceptor, self.random.chance(2) else { return }
         if end.session.isDraining { end.session.undrain() } else { end.session.drain(deadline: .seconds(1), reason: "test") }
+    }
+
+    private func checkProgress() throws {
+        let received = self.dialer.session.received + self.acceptor.session.received
+        if received > self.progress.received { self.progress = (received, self.tally.steps) }
+        guard self.tally.steps - self.progress.step < Self.mostIdleSteps else {
+            throw Broken("it stands still: \(self.dialer.live) \(self.acceptor.live)")
+        }
     }
 
     private func checkInvariants() throws {
