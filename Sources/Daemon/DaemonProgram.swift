@@ -54,7 +54,8 @@ package struct DaemonProgram<Settings: DaemonSettings>: Sendable {
     private func serve(_ loaded: LoadedSettings<Settings>, _ surroundings: Surroundings) async -> Int32 {
         let registry = MetricsRegistry()
         LogSetup.bootstrap(
-            format: LineFormat(rawValue: loaded.settings.log.format.rawValue) ?? .auto, level: loaded.settings.log.level.loggerLevel)
+            format: LineFormat(rawValue: loaded.settings.log.format.rawValue) ?? .auto,
+            level: loaded.settings.log.level.loggerLevel)
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let logger = Logger(label: self.name)
         for notice in loaded.notices { logger.notice("configuration", metadata: ["note": "\(notice.rendered)"]) }

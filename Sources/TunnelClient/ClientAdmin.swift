@@ -24,7 +24,8 @@ struct ClientAdmin: AdminSource {
             ClientStatus(
                 name: self.client.settings.withLock { $0.name }, ready: problem == nil, reason: problem,
                 draining: self.client.isDraining, links: [LinkStatus(link)], streams: session?.streams ?? 0, forwards: forwards,
-                exposures: self.exposureStatus, process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
+                exposures: self.exposureStatus,
+                process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
                 sessions: SessionTotals(
                     linked: link.isUp ? 1 : 0, waiting: session != nil && !link.isUp ? 1 : 0, resumes: self.client.totals.resumes,
                     resumedBytes: self.client.totals.resumedBytes, replayBytes: session?.replayBytes ?? 0,

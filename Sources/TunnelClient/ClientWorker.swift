@@ -84,7 +84,8 @@ final class ClientWorker: ServerConnectionDelegate {
     func received(_ message: ControlMessage) {
         switch message {
         case .services(let announced):
-            self.services = Dictionary(announced.services.map { ($0.name, $0.isHealthy) }, uniquingKeysWith: { first, _ in first })
+            self.services = Dictionary(
+                announced.services.map { ($0.name, $0.isHealthy) }, uniquingKeysWith: { first, _ in first })
         case .registered(let registered): self.exposures.answered(registered)
         default: break
         }

@@ -114,7 +114,9 @@ final class ExposureBoard: Sendable {
             return state.entries[exposure.name]?.health.record(failure: failure) ?? false
         }
         guard flipped else { return false }
-        let metadata: Logger.Metadata = ["exposure": "\(exposure.name)", "target": "\(exposure.target)", "reason": "\(failure ?? "none")"]
+        let metadata: Logger.Metadata = [
+            "exposure": "\(exposure.name)", "target": "\(exposure.target)", "reason": "\(failure ?? "none")",
+        ]
         if failure == nil {
             self.logger.notice("exposure target is back", metadata: metadata)
         } else {

@@ -98,7 +98,10 @@ final class ForwardBoard {
         listening.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let listener):
-                guard !self.isClosed, self.table[address] != nil else { _ = listener.close(); return done.succeed(nil) }
+                guard !self.isClosed, self.table[address] != nil else {
+                    _ = listener.close()
+                    return done.succeed(nil)
+                }
                 self.table[address]?.listener = listener
                 self.logger.info("forward is listening", metadata: ["listen": "\(address)", "service": "\(service)"])
                 done.succeed(nil)

@@ -38,7 +38,8 @@ package final class GotunnelClient: Service {
         let settings = loaded.settings
         guard let lock = try StateLock.acquire(directory: settings.stateDirectory) else {
             throw StartupError(
-                "client.state_dir: another process uses \(settings.stateDirectory); stop it, or give each its own state_dir", .temporary)
+                "client.state_dir: another process uses \(settings.stateDirectory); stop it, or give each its own state_dir",
+                .temporary)
         }
         var rng = SystemRandomNumberGenerator()
         let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)

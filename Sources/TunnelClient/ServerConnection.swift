@@ -126,10 +126,13 @@ final class ServerConnection {
     }
 
     private func dialResume() {
-        guard !self.isDialing, !self.isStopped, let driver = self.session, let ticket = self.ticket else { return self.dialFresh() }
+        guard !self.isDialing, !self.isStopped, let driver = self.session, let ticket = self.ticket else {
+            return self.dialFresh()
+        }
         self.isDialing = true
         let address = self.settings.servers[self.home]
-        self.dialer.dial(host: address.host.description, port: address.port, ticket: ticket, received: driver.received) { result in
+        self.dialer.dial(host: address.host.description, port: address.port, ticket: ticket, received: driver.received) {
+            result in
             self.isDialing = false
             guard !self.isStopped, self.driver === driver, !driver.isEnded else {
                 if case .success(let dialed) = result { dialed.discard(Close(.superseded, "the session has ended")) }
@@ -159,7 +162,9 @@ final class ServerConnection {
         self.downReason = nil
         self.logger.notice(
             event == "resumed" ? "session resumed" : "connected to server",
-            metadata: ["server": "\(dialed.peer.name)", "address": "\(dialed.remoteAddress)", "version": "\(dialed.peer.software)"])
+            metadata: [
+                "server": "\(dialed.peer.name)", "address": "\(dialed.remoteAddress)", "version": "\(dialed.peer.software)",
+            ])
     }
 
     private func freshFailed(_ error: HandshakeError, _ address: HostPort) {

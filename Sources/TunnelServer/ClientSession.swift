@@ -36,7 +36,8 @@ final class ClientSession: SessionDelegate {
         self.secret = secret
         self.driver = driver
         self.loop = loop
-        self.ports = MappedPorts(client: peer.hello.name, installation: peer.hello.installation, driver: driver, context: loop.context)
+        self.ports = MappedPorts(
+            client: peer.hello.name, installation: peer.hello.installation, driver: driver, context: loop.context)
         driver.delegate = self
     }
 

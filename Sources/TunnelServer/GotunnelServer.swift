@@ -40,7 +40,8 @@ package final class GotunnelServer: Service {
         let settings = loaded.settings
         guard let lock = try StateLock.acquire(directory: settings.stateDirectory) else {
             throw StartupError(
-                "server.state_dir: another process uses \(settings.stateDirectory); stop it, or give each its own state_dir", .temporary)
+                "server.state_dir: another process uses \(settings.stateDirectory); stop it, or give each its own state_dir",
+                .temporary)
         }
         let credentials = try ServerCredentials.load(settings, surroundings, now: Date())
         var rng = SystemRandomNumberGenerator()
@@ -131,10 +132,12 @@ package final class GotunnelServer: Service {
             }
         } catch {
             let reason = ConnectFailure(error).reason
-            throw StartupError("server.addr: cannot listen on \(address): \(reason); free the port or choose another", .unavailable)
+            throw StartupError(
+                "server.addr: cannot listen on \(address): \(reason); free the port or choose another", .unavailable)
         }
         self.context.logger.notice(
-            "server is listening", metadata: ["name": "\(self.context.name)", "addr": "\(address)", "version": "\(Version.current)"])
+            "server is listening",
+            metadata: ["name": "\(self.context.name)", "addr": "\(address)", "version": "\(Version.current)"])
     }
 
     private func untilShutdown() async {

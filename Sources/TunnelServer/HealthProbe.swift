@@ -31,7 +31,8 @@ struct HealthProbe: Sendable {
         case .tcp:
             await TCPProbe.check(host: target.host.description, port: target.port, timeout: health.timeout, group: self.group)
         case .http: await self.get("http://\(target)\(health.path)", self.strict, health.timeout)
-        case .https: await self.get("https://\(target)\(health.path)", health.insecure ? self.insecure : self.strict, health.timeout)
+        case .https:
+            await self.get("https://\(target)\(health.path)", health.insecure ? self.insecure : self.strict, health.timeout)
         }
     }
 

@@ -138,7 +138,10 @@ final class MappedPorts {
             // Meanwhile the client may have registered something else, or be gone.
             guard !self.isClosed, !self.areListenersClosed, let entry = self.table[declaration.name], entry.listener == nil,
                 entry.isServed, entry.declaration.mappedPort == declaration.mappedPort
-            else { return _ = listener.close() }
+            else {
+                _ = listener.close()
+                return
+            }
             self.table[declaration.name]?.listener = listener
             self.context.logger.info("mapped port is listening", metadata: self.metadata(declaration))
         case .failure(let error):

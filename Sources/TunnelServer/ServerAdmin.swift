@@ -24,7 +24,8 @@ package struct ServerAdmin: AdminSource {
                 sessions: SessionTotals(
                     linked: rows.count(where: \.linked), waiting: rows.count { !$0.linked },
                     resumes: self.server.context.metrics.totals.resumes,
-                    resumedBytes: self.server.context.metrics.totals.resumedBytes, replayBytes: rows.reduce(0) { $0 + $1.replayBytes },
+                    resumedBytes: self.server.context.metrics.totals.resumedBytes,
+                    replayBytes: rows.reduce(0) { $0 + $1.replayBytes },
                     bytesIn: rows.reduce(0) { $0 + $1.bytesIn }, bytesOut: rows.reduce(0) { $0 + $1.bytesOut })))
     }
 

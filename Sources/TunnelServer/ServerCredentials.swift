@@ -17,7 +17,8 @@ struct ServerCredentials {
         let certificate = try Self.certificate(settings, surroundings, now: now)
         let trust = try settings.tls?.clientCA.map { path in
             guard let file = try StateFile.read(path, as: .open) else {
-                throw StartupError("server.tls.client_ca: \(path) does not exist; make one with gotunnelctl pki init", .configuration)
+                throw StartupError(
+                    "server.tls.client_ca: \(path) does not exist; make one with gotunnelctl pki init", .configuration)
             }
             return try CertificateTrust(pem: file.text, place: path)
         }

@@ -37,7 +37,8 @@ final class ServerLoop: LinkHost {
                 return .refuse(Close(.busy, "the name \(hello.name) is in use by another installation at \(old.address)"))
             }
             let isSame = old.instance == hello.instance
-            old.driver.end(.closedHere(.superseded, isSame ? "a newer session of the same client" : "a newer instance of the client"))
+            old.driver.end(
+                .closedHere(.superseded, isSame ? "a newer session of the same client" : "a newer instance of the client"))
         }
         guard self.context.admitClient() else { return .refuse(Close(.busy, "this server has as many clients as it is allowed")) }
         return self.begin(peer)

@@ -62,7 +62,8 @@ struct TokenCommand: AsyncParsableCommand {
             guard !clients.isEmpty else {
                 return ["shared: whoever holds it can pose as any client; --client NAME binds a token to one"]
             }
-            let name = id ?? clients.first.flatMap { Names.label(String($0.filter { $0 != "*" }.trimmingSuffix("-"))) } ?? "clients"
+            let name =
+                id ?? clients.first.flatMap { Names.label(String($0.filter { $0 != "*" }.trimmingSuffix("-"))) } ?? "clients"
             let bound = clients.map { "\"\(SafeText.line($0))\"" }.joined(separator: ", ")
             let path = output.map { SafeText.line($0) } ?? "/etc/gotunnel/\(name).token"
             return [

@@ -57,7 +57,7 @@ final class SimulatedPair {
     /// Bytes received for the first time, at both ends, and the step at which the last of them came.
     private var progress: (received: UInt64, step: Int) = (0, 0)
 
-    /// Steps without a new byte after which a schedule stands still; the slowest need a few hundred.
+    /// Steps without a new byte after which a schedule stands still: seconds on its clock.
     private static let mostIdleSteps = 10_000
 
     init(seed: UInt64) {
