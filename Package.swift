@@ -37,7 +37,10 @@ let package = Package(
     targets: [
         .target(name: "TunnelWire", dependencies: [nioCore], swiftSettings: strict),
         .target(
-            name: "TunnelSession", dependencies: ["TunnelWire", nioCore, product("DequeModule", "swift-collections")],
+            name: "TunnelSession",
+            dependencies: [
+                "TunnelWire", nioCore, product("DequeModule", "swift-collections"), product("HeapModule", "swift-collections"),
+            ],
             swiftSettings: strict),
         .target(
             name: "Identity",
@@ -118,6 +121,8 @@ let package = Package(
                 "Identity", "TunnelTransport", "TunnelWire", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
                 product("Crypto", "swift-crypto"),
             ], swiftSettings: strict),
-        .testTarget(name: "TunnelClientTests", dependencies: ["TunnelClient", "TunnelSession"], swiftSettings: strict),
+        .testTarget(
+            name: "TunnelClientTests", dependencies: ["TunnelClient", "TunnelSession", "TunnelWire", "Settings", logging],
+            swiftSettings: strict),
     ]
 )

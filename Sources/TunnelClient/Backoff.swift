@@ -7,8 +7,14 @@ struct Backoff: Sendable {
 
     /// The next wait, between half and the whole of the present ceiling.
     mutating func next(using rng: inout some RandomNumberGenerator) -> Duration {
-        let wait = self.ceiling * Double.random(in: 0.5...1, using: &rng)
-        self.ceiling = min(self.ceiling * 2, Self.longest)
+        self.next(atMost: Self.longest, using: &rng)
+    }
+
+    /// The next wait, between half and the whole of the present ceiling, or of `limit` where that is less. Waits that
+    /// were cut do not raise the ceiling: who is hurried does not pay for it later.
+    mutating func next(atMost limit: Duration, using rng: inout some RandomNumberGenerator) -> Duration {
+        let wait = min(self.ceiling, limit) * Double.random(in: 0.5...1, using: &rng)
+        if self.ceiling <= limit { self.ceiling = min(self.ceiling * 2, Self.longest) }
         return wait
     }
 

@@ -12,24 +12,30 @@ struct ClientAdmin: AdminSource {
 
     func readiness() async -> String? {
         if self.client.isDraining { return "stopping" }
-        guard let link = try? await self.client.onLoop({ $0.connection.status }) else { return "stopping" }
-        return link.isUp ? nil : "no link to a server: \(link.reason ?? "unknown")"
+        do {
+            return try await self.client.onLoop(\.links.problem).map { "no link to a server: \($0)" }
+        } catch {
+            return "stopping"
+        }
     }
 
     func status() async throws -> DaemonStatus {
         let problem = await self.readiness()
-        let (link, forwards) = try await self.client.onLoop { ($0.connection.status, Self.forwards(of: $0)) }
-        let session = link.session
+        let (links, forwards, sessions) = try await self.client.onLoop { worker in
+            (worker.links.states.map(LinkStatus.init), Self.forwards(of: worker), worker.links.sessions)
+        }
         return .client(
             ClientStatus(
                 name: self.client.settings.withLock { $0.name }, ready: problem == nil, reason: problem,
-                draining: self.client.isDraining, links: [LinkStatus(link)], streams: session?.streams ?? 0, forwards: forwards,
-                exposures: self.exposureStatus,
+                draining: self.client.isDraining, links: links,
+                streams: sessions.reduce(0) { $0 + $1.streams }, forwards: forwards, exposures: self.exposureStatus,
                 process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
                 sessions: SessionTotals(
-                    linked: link.isUp ? 1 : 0, waiting: session != nil && !link.isUp ? 1 : 0, resumes: self.client.totals.resumes,
-                    resumedBytes: self.client.totals.resumedBytes, replayBytes: session?.replayBytes ?? 0,
-                    bytesIn: Int(clamping: session?.bytesReceived ?? 0), bytesOut: Int(clamping: session?.bytesSent ?? 0))))
+                    linked: sessions.count(where: \.isAttached), waiting: sessions.count { !$0.isAttached },
+                    resumes: self.client.totals.resumes, resumedBytes: self.client.totals.resumedBytes,
+                    replayBytes: sessions.reduce(0) { $0 + $1.replayBytes },
+                    bytesIn: sessions.reduce(0) { $0 + Int(clamping: $1.bytesReceived) },
+                    bytesOut: sessions.reduce(0) { $0 + Int(clamping: $1.bytesSent) })))
     }
 
     func clients() async throws -> [ClientRow] {
@@ -37,13 +43,15 @@ struct ClientAdmin: AdminSource {
     }
 
     func exposures() async throws -> [ExposureRow] {
-        let (name, link) = try await self.client.onLoop { [client] worker in
-            (client.settings.withLock { $0.name }, worker.connection.status)
+        let (name, servers) = try await self.client.onLoop { [client] worker in
+            (client.settings.withLock { $0.name }, worker.links.connections.filter(\.isUp).compactMap(\.peer?.name).sorted())
         }
-        return self.exposureStatus.map {
-            ExposureRow(
-                client: name, name: $0.name, port: $0.port, healthy: $0.healthy && link.isUp,
-                servers: link.isUp ? [link.server].compactMap { $0 } : [], reason: $0.reason)
+        return self.client.exposures.entries.map { entry in
+            let status = ExposureStatus(entry)
+            let serving = status.healthy || entry.health.isHealthy ? servers.filter { entry.problems[$0] == nil } : []
+            return ExposureRow(
+                client: name, name: status.name, port: status.port, healthy: entry.health.isHealthy && !serving.isEmpty,
+                servers: serving, reason: status.reason)
         }
     }
 
@@ -51,8 +59,10 @@ struct ClientAdmin: AdminSource {
         let now = Timestamp.now()
         let name = self.client.settings.withLock { $0.name }
         return try await self.client.onLoop { worker in
-            (worker.connection.session?.streamSnapshots() ?? []).map {
-                StreamRow($0, client: name, openedHereBy: .client, now: now)
+            worker.links.connections.flatMap { connection in
+                (connection.session?.streamSnapshots() ?? []).map {
+                    StreamRow($0, client: name, openedHereBy: .client, now: now)
+                }
             }
         }
     }
@@ -74,43 +84,22 @@ struct ClientAdmin: AdminSource {
         }
     }
 
-    private var exposureStatus: [ExposureStatus] {
-        self.client.exposures.entries.map { entry in
-            let healthProblem = entry.health.isHealthy ? nil : entry.health.reason ?? "its target is down"
-            return ExposureStatus(
-                name: entry.settings.name, target: "\(entry.settings.target)", port: entry.settings.remotePort,
-                healthy: entry.health.isHealthy && entry.problem == nil, reason: entry.problem ?? healthProblem)
-        }
-    }
+    private var exposureStatus: [ExposureStatus] { self.client.exposures.entries.map(ExposureStatus.init) }
 
     private static func forwards(of worker: ClientWorker) -> [ForwardStatus] {
-        let isUp = worker.connection.status.isUp
-        return worker.forwards.entries.map { entry in
-            let reason: String? =
-                if let problem = entry.problem {
-                    problem
-                } else if !isUp {
-                    "no link to a server"
-                } else if worker.connection.status.session?.isPeerDraining == true {
-                    "the server drains"
-                } else {
-                    switch worker.services[entry.service] {
-                    case true?: nil
-                    case false?: "the server says that the service is down"
-                    case nil: "the server does not offer this service to this client"
-                    }
-                }
+        worker.forwards.entries.map { entry in
+            let reason = entry.problem ?? worker.links.problem(with: entry.service)
             return ForwardStatus(listen: "\(entry.listen)", service: entry.service, healthy: reason == nil, reason: reason)
         }
     }
 }
 
-extension LinkStatus {
-    init(_ link: ServerConnection.Status) {
-        let state: State = link.isUp ? (link.isSuspect ? .suspect : .active) : .down
+extension ExposureStatus {
+    init(_ entry: ExposureBoard.Entry) {
+        let healthProblem = entry.health.isHealthy ? nil : entry.health.reason ?? "its target is down"
         self.init(
-            server: link.server, addr: "\(link.address)", state: state, rttSeconds: link.isUp ? link.roundTrip?.inSeconds : nil,
-            since: link.since, reason: link.isSuspect ? "two heartbeats went unanswered" : link.reason)
+            name: entry.settings.name, target: "\(entry.settings.target)", port: entry.settings.remotePort,
+            healthy: entry.health.isHealthy && entry.problem == nil, reason: entry.problem ?? healthProblem)
     }
 }
 

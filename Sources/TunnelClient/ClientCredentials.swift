@@ -11,14 +11,30 @@ enum ClientCredentials {
     static func dialer(
         _ settings: ClientSettings, _ surroundings: Surroundings, party: LocalParty, eventLoop: any EventLoop
     ) throws -> LinkDialer {
-        let pins = CertificatePins(try settings.serverPins.map { try CertificateFingerprint($0.description) })
-        let (tls, credential) = try Self.proof(settings, surroundings)
-        return LinkDialer(
-            eventLoop: eventLoop, tls: tls, party: party, credential: credential, pins: pins,
-            connectTimeout: .nanoseconds(settings.dialTimeout.wholeNanoseconds))
+        try Proof(settings, surroundings).dialer(settings, party: party, eventLoop: eventLoop)
     }
 
-    private static func proof(_ settings: ClientSettings, _ surroundings: Surroundings) throws -> (TLSContext, DialerCredential) {
+    /// What a client proves itself with and what it believes.
+    struct Proof {
+        private let tls: TLSContext
+        private let credential: DialerCredential
+        private let pins: CertificatePins
+
+        init(_ settings: ClientSettings, _ surroundings: Surroundings) throws {
+            self.pins = CertificatePins(try settings.serverPins.map { try CertificateFingerprint($0.description) })
+            (self.tls, self.credential) = try ClientCredentials.load(settings, surroundings)
+        }
+
+        func dialer(
+            _ settings: ClientSettings, party: LocalParty, eventLoop: any EventLoop, localAddress: SocketAddress? = nil
+        ) -> LinkDialer {
+            LinkDialer(
+                eventLoop: eventLoop, tls: self.tls, party: party, credential: self.credential, pins: self.pins,
+                connectTimeout: .nanoseconds(settings.dialTimeout.wholeNanoseconds), localAddress: localAddress)
+        }
+    }
+
+    private static func load(_ settings: ClientSettings, _ surroundings: Surroundings) throws -> (TLSContext, DialerCredential) {
         if let files = settings.tls {
             let certificate = try ServerCertificate.load(
                 certificate: files.certificate, key: files.key, credentials: surroundings.environment["CREDENTIALS_DIRECTORY"])

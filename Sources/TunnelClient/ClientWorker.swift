@@ -6,14 +6,13 @@ import TunnelSession
 import TunnelTransport
 import TunnelWire
 
-/// All of a client that lives on its event loop: the connection to a server, the forwards, the streams to exposures.
-final class ClientWorker: ServerConnectionDelegate {
-    let connection: ServerConnection
+/// All of a client that lives on its event loop: the links to its servers, the forwards, the streams to exposures.
+final class ClientWorker: ServerLinksDelegate {
+    let links: ServerLinks
     let forwards: ForwardBoard
+    let opener: StreamOpener
     /// Called when every server refused this client and none ever took it.
     var onRefusal: ((String) -> Void)?
-    /// What the server announced, by name: whether it is healthy.
-    private(set) var services: [String: Bool] = [:]
     private let exposures: ExposureBoard
     private let name: String
     /// The longest a dial to a target may take.
@@ -22,73 +21,71 @@ final class ClientWorker: ServerConnectionDelegate {
     private let refusals: RefusalLog
 
     init(
-        settings: ClientSettings, dialer: LinkDialer, exposures: ExposureBoard, environment: TransportEnvironment, logger: Logger
+        settings: ClientSettings, dialer: LinkDialer, servers: LearnedServersFile?, exposures: ExposureBoard,
+        environment: TransportEnvironment, logger: Logger
     ) {
         self.name = settings.name
         self.dialTimeout = settings.dialTimeout
         self.exposures = exposures
         self.environment = environment
         self.refusals = RefusalLog(logger: logger)
-        let connection = ServerConnection(settings: settings, dialer: dialer, environment: environment, logger: logger)
-        self.connection = connection
-        self.forwards = ForwardBoard(client: settings.name, environment: environment, logger: logger) { connection.session }
-        connection.delegate = self
-        self.forwards.onHold = { [weak connection] in connection?.hurry() }
+        self.opener = StreamOpener(environment: environment)
+        self.links = ServerLinks(
+            settings: settings, dialer: dialer, file: servers, opener: self.opener, environment: environment, logger: logger)
+        self.forwards = ForwardBoard(client: settings.name, environment: environment, logger: logger, opener: self.opener)
+        self.links.delegate = self
+        self.opener.onHold = { [weak links = self.links] in links?.hurry() }
     }
 
-    /// Tells the server what is exposed and which targets are well.
+    /// Streams, and connections that are to become streams.
+    var streamCount: Int {
+        self.opener.pendingCount + self.links.connections.reduce(0) { $0 + ($1.session?.streamCount ?? 0) }
+    }
+
+    /// Tells every server what is exposed and which targets are well.
     func register() {
-        self.connection.session?.send(.register(self.exposures.registration()))
+        for connection in self.links.connections { connection.session?.send(.register(self.exposures.registration())) }
     }
 
     /// Takes no new streams.
     func drain(deadline: Duration) {
         self.forwards.close()
-        self.connection.session?.drain(deadline: deadline, reason: "the client stops")
+        self.links.drain(deadline: deadline)
     }
 
     func stop() {
         self.forwards.close()
-        self.connection.stop()
+        self.opener.close()
+        self.links.stop()
     }
 
-    // MARK: ServerConnectionDelegate
+    // MARK: ServerLinksDelegate
 
-    func sessionBegan() {
-        self.services = [:]
-        self.register()
-        self.forwards.sessionBegan()
-    }
+    func sessionBegan(_ session: SessionDriver) { session.send(.register(self.exposures.registration())) }
 
-    func session(asks id: StreamID, for open: Open, on driver: SessionDriver) {
+    func sessionEnded(server: String) { self.exposures.forget(server: server) }
+
+    func registered(_ registered: Registered, by server: String) { self.exposures.answered(registered, by: server) }
+
+    func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
         do throws(Refusal) {
             let target = try self.exposures.target(of: open, client: self.name)
             TargetDialer.dial(
                 host: target.host.description, port: target.port, timeout: self.dialTimeout, environment: self.environment
             ) { result in
                 switch result {
-                case .success(let socket): driver.serve(id, with: socket)
-                case .failure(let refusal): self.refuse(id, refusal, open, driver)
+                case .success(let socket): session.serve(id, with: socket)
+                case .failure(let refusal): self.refuse(id, refusal, open, session)
                 }
             }
         } catch {
-            self.refuse(id, error, open, driver)
+            self.refuse(id, error, open, session)
         }
     }
 
-    private func refuse(_ id: StreamID, _ refusal: Refusal, _ open: Open, _ driver: SessionDriver) {
+    private func refuse(_ id: StreamID, _ refusal: Refusal, _ open: Open, _ session: SessionDriver) {
         self.refusals.note(refusal, destination: open.destination, source: open.source, client: self.name)
-        driver.refuse(id, refusal)
-    }
-
-    func received(_ message: ControlMessage) {
-        switch message {
-        case .services(let announced):
-            self.services = Dictionary(
-                announced.services.map { ($0.name, $0.isHealthy) }, uniquingKeysWith: { first, _ in first })
-        case .registered(let registered): self.exposures.answered(registered)
-        default: break
-        }
+        session.refuse(id, refusal)
     }
 
     func refusedEverywhere(_ reason: String) { self.onRefusal?(reason) }

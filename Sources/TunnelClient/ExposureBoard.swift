@@ -13,8 +13,14 @@ final class ExposureBoard: Sendable {
     struct Entry: Sendable {
         var settings: ExposureSettings
         var health: HealthTracker
-        /// What the server has against it.
-        var problem: String?
+        /// What servers have against it, by their names.
+        var problems: [String: String] = [:]
+
+        /// What servers have against it, one line; nil when none has anything.
+        var problem: String? {
+            guard !self.problems.isEmpty else { return nil }
+            return self.problems.keys.sorted().map { "\($0): \(self.problems[$0] ?? "")" }.joined(separator: "; ")
+        }
     }
 
     private struct State {
@@ -58,15 +64,24 @@ final class ExposureBoard: Sendable {
         return Register(version: version, exposures: declarations)
     }
 
-    /// What the server answered to a registration.
-    func answered(_ registered: Registered) {
+    /// What a server answered to a registration.
+    func answered(_ registered: Registered, by server: String) {
         for result in registered.results {
             let isNew = self.state.withLock { state in
-                defer { state.entries[result.name]?.problem = result.problem }
-                return state.entries[result.name].map { $0.problem != result.problem } ?? false
+                defer { state.entries[result.name]?.problems[server] = result.problem }
+                return state.entries[result.name].map { $0.problems[server] != result.problem } ?? false
             }
             guard isNew, let problem = result.problem else { continue }
-            self.logger.error("exposure refused by server", metadata: ["exposure": "\(result.name)", "reason": "\(problem)"])
+            self.logger.error(
+                "exposure refused by server",
+                metadata: ["exposure": "\(result.name)", "server": "\(server)", "reason": "\(problem)"])
+        }
+    }
+
+    /// There is no session with this server any more: what it had against an exposure is of no interest.
+    func forget(server: String) {
+        self.state.withLock { state in
+            for name in state.entries.keys { state.entries[name]?.problems[server] = nil }
         }
     }
 

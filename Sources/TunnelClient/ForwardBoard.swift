@@ -16,36 +16,21 @@ final class ForwardBoard {
         fileprivate var listener: StreamListener?
     }
 
-    /// A connection that came while there was no session.
-    private struct Held {
-        let socket: StreamSocket
-        let open: Open
-        let deadline: Moment
-    }
-
     private let environment: TransportEnvironment
     private let logger: Logger
     private let refusals: RefusalLog
     private let client: String
-    private let session: () -> SessionDriver?
-    /// Called when a connection begins to wait for a session.
-    var onHold: (() -> Void)?
+    private let opener: StreamOpener
     private var table: [HostPort: Entry] = [:]
-    private var held: [Held] = []
-    private var timer: Scheduled<Void>?
     private var isClosed = false
 
-    /// How long a connection is held while there is no session, and how many at a time.
-    private static let holdTime = Duration.seconds(5)
-    private static let holdLimit = 1_024
-
-    /// - Parameter session: the session that a new stream goes to, if there is one.
-    init(client: String, environment: TransportEnvironment, logger: Logger, session: @escaping () -> SessionDriver?) {
+    /// - Parameter opener: finds the session for a new stream.
+    init(client: String, environment: TransportEnvironment, logger: Logger, opener: StreamOpener) {
         self.client = client
         self.environment = environment
         self.logger = logger
         self.refusals = RefusalLog(logger: logger)
-        self.session = session
+        self.opener = opener
     }
 
     /// What there is, in the order of addresses.
@@ -76,9 +61,6 @@ final class ForwardBoard {
             if let listener = entry.listener { _ = listener.close() }
         }
         self.table = [:]
-        for connection in self.held { connection.socket.abandon() }
-        self.held = []
-        self.timer?.cancel()
     }
 
     private func bind(_ address: HostPort, service: String) -> EventLoopFuture<String?> {
@@ -119,52 +101,8 @@ final class ForwardBoard {
     // MARK: Connections
 
     private func accepted(_ socket: StreamSocket, _ open: Open) {
-        guard let session = self.session() else { return self.hold(socket, open) }
-        session.open(open, for: socket) { outcome in
-            guard case .refused(let refusal) = outcome else { return }
+        self.opener.open(open, for: socket) { refusal in
             self.refusals.note(refusal, destination: open.destination, source: open.source, client: self.client)
         }
-    }
-
-    private func hold(_ socket: StreamSocket, _ open: Open) {
-        guard self.held.count < Self.holdLimit else {
-            self.refusals.note(
-                Refusal(.busy, "\(Self.holdLimit) connections wait for a session already"), destination: open.destination,
-                source: open.source, client: self.client)
-            return socket.abandon()
-        }
-        self.held.append(Held(socket: socket, open: open, deadline: self.environment.now + Self.holdTime))
-        if self.held.count == 1 {
-            self.planExpiry()
-            self.onHold?()
-        }
-    }
-
-    /// A session stands: those that were held go on.
-    func sessionBegan() {
-        let waiting = self.held
-        self.held = []
-        self.timer?.cancel()
-        for connection in waiting { self.accepted(connection.socket, connection.open) }
-    }
-
-    private func planExpiry() {
-        guard let first = self.held.first else { return }
-        let wait = max(0, first.deadline.nanoseconds - self.environment.now.nanoseconds)
-        self.timer = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
-            self?.expire()
-        }
-    }
-
-    private func expire() {
-        let now = self.environment.now
-        while let first = self.held.first, first.deadline <= now {
-            self.held.removeFirst()
-            self.refusals.note(
-                Refusal(.unreachable, "no server could be reached for \(Self.holdTime.inSeconds) s"),
-                destination: first.open.destination, source: first.open.source, client: self.client)
-            first.socket.abandon()
-        }
-        self.planExpiry()
     }
 }

@@ -53,12 +53,14 @@ package final class GotunnelClient: Service {
         let metrics = TransportMetrics()
         let exposures = ExposureBoard(logger: logger)
         exposures.apply(settings.exposures)
+        let servers = LearnedServersFile(directory: settings.stateDirectory)
         let worker = try await loop.submit {
             let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: loop)
             let environment = TransportEnvironment(eventLoop: loop, budget: budget, metrics: metrics)
             LoopLag.watch(environment)
             let worker = ClientWorker(
-                settings: settings, dialer: dialer, exposures: exposures, environment: environment, logger: logger)
+                settings: settings, dialer: dialer, servers: servers, exposures: exposures, environment: environment,
+                logger: logger)
             return NIOLoopBound(worker, eventLoop: loop)
         }.get()
         return GotunnelClient(
@@ -117,10 +119,19 @@ package final class GotunnelClient: Service {
         if let problem = problems.first {
             throw StartupError(problem, .unavailable)
         }
-        try await self.onLoop { $0.connection.start() }
+        let learned = self.rememberedServers()
+        try await self.onLoop { $0.links.start(learned: learned) }
         let (name, servers) = self.settings.withLock { ($0.name, $0.servers.map(\.description).joined(separator: " ")) }
         self.logger.notice(
             "client is running", metadata: ["name": "\(name)", "servers": "\(servers)", "version": "\(Version.current)"])
+    }
+
+    /// What earlier lives of this client were told of its servers. A file that cannot be used is only a loss of hints.
+    private func rememberedServers() -> [LearnedServers] {
+        let directory = self.settings.withLock { $0.stateDirectory }
+        let (learned, problem) = LearnedServersFile(directory: directory).load(at: Timestamp.now().wholeSeconds)
+        if let problem { self.logger.warning("servers learned earlier cannot be used", metadata: ["reason": "\(problem)"]) }
+        return learned
     }
 
     private func checkExposures() async {
@@ -144,7 +155,7 @@ package final class GotunnelClient: Service {
         try? await self.onLoop { $0.drain(deadline: Self.drainTime) }
         let end = ContinuousClock.now + Self.drainTime
         while ContinuousClock.now < end {
-            guard let left = try? await self.onLoop({ $0.connection.session?.streamCount ?? 0 }), left > 0 else { return }
+            guard let left = try? await self.onLoop({ $0.streamCount }), left > 0 else { return }
             try? await Task.sleep(for: .milliseconds(50))
         }
     }
@@ -167,7 +178,7 @@ package final class GotunnelClient: Service {
         let problems = try await worker.eventLoop.flatSubmit { () -> EventLoopFuture<[String]> in
             do {
                 let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: worker.eventLoop)
-                worker.value.connection.replace(dialer)
+                worker.value.links.apply(settings, dialer: dialer)
                 worker.value.dialTimeout = settings.dialTimeout
                 return worker.value.forwards.apply(settings.forwards)
             } catch {
@@ -190,6 +201,8 @@ extension ClientSettings {
     func keeping(_ running: ClientSettings) -> ClientSettings {
         var merged = running
         merged.token = self.token
+        merged.servers = self.servers
+        merged.links = self.links
         merged.allowWeakToken = self.allowWeakToken
         merged.forwards = self.forwards
         merged.exposures = self.exposures

@@ -73,6 +73,12 @@ final class ClientSession: SessionDelegate {
         self.driver.send(.services(Services(announcements)))
     }
 
+    /// Tells the client which servers there are.
+    func announcePeers() { self.driver.send(.peers(self.context.peers)) }
+
+    /// Asks the client to use another server for its new streams.
+    func move(to server: String) { self.driver.send(.move(Move(server: server))) }
+
     /// The configuration changed: what is no longer allowed ends.
     func rulesChanged() {
         let policy = self.context.currentRules.policy

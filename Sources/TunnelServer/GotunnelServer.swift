@@ -48,7 +48,7 @@ package final class GotunnelServer: Service {
         let context = ServerContext(
             name: settings.name, instance: WireID.random(using: &rng), logger: logger,
             services: ServiceBoard(settings.services, logger: logger), budget: MemoryBudget(limit: settings.limits.memoryBudget),
-            metrics: TransportMetrics(), rules: try ServerRules(settings))
+            metrics: TransportMetrics(), rules: try ServerRules(settings), servers: settings.announcedServers)
         let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)
         let party = LocalParty(
             role: .server, name: settings.name, installation: WireID(bytes: installation.bytes) ?? context.instance,
@@ -251,6 +251,7 @@ package final class GotunnelServer: Service {
         self.context.services.replace(settings.services)
         LogSetup.setLevel(settings.log.level.loggerLevel)
         let ring = credentials.ring
+        if self.context.replacePeers(settings.announcedServers) { await self.eachLoop { $0.announcePeers() } }
         await self.eachLoop { loop in
             loop.applyRules { token, client in ring.stillPermits(tokenID: token, client: client) }
         }

@@ -12,8 +12,9 @@ struct HandshakeLog: HandshakeObserver {
     func handshakeFailed(_ error: HandshakeError, address: String) {
         let host = address.lastIndex(of: ":").map { String(address[..<$0]) } ?? address
         guard let suppressed = self.limiter.admit(kind: error.failure.rawValue, source: host) else { return }
-        self.logger.warning(
-            "handshake failed",
+        // A client that comes by a second address and finds out is nothing to worry about.
+        self.logger.log(
+            level: error.failure == .unwanted ? .debug : .warning, "handshake failed",
             metadata: [
                 "address": "\(address)", "reason": "\(error.failure.rawValue)", "detail": "\(error.detail)",
                 "suppressed": "\(suppressed)",

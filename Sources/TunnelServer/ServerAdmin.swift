@@ -90,6 +90,21 @@ package struct ServerAdmin: AdminSource {
         return ActionResult("the session of \(client) has ended; the client may come back")
     }
 
+    package func move(client: String, to peer: String) async throws -> ActionResult {
+        guard let server = Names.processName(peer) else {
+            throw AdminError(400, "\(PrintableText.clean(peer)) is no server name; see gotunnelctl peers")
+        }
+        let found = await self.server.eachLoop { loop in
+            guard let session = loop.session(named: client) else { return false }
+            session.move(to: server)
+            return true
+        }
+        guard found.contains(true) else {
+            throw AdminError.notFound("no client named \(PrintableText.clean(client)) is connected; see gotunnelctl clients")
+        }
+        return ActionResult("\(client) was asked to open its new streams at \(server); those it has stay where they are")
+    }
+
     private var services: [ServiceStatus] {
         self.server.context.services.snapshot.map { service in
             ServiceStatus(

@@ -19,12 +19,13 @@ final class ServerContext: Sendable {
     let metrics: TransportMetrics
 
     private let rules: Mutex<ServerRules>
+    private let announced: Mutex<Peers>
     private let clientCount = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
     init(
         name: String, instance: WireID, logger: Logger, services: ServiceBoard, budget: MemoryBudget, metrics: TransportMetrics,
-        rules: ServerRules
+        rules: ServerRules, servers: [PeerServer]
     ) {
         self.name = name
         self.instance = instance
@@ -34,11 +35,24 @@ final class ServerContext: Sendable {
         self.budget = budget
         self.metrics = metrics
         self.rules = Mutex(rules)
+        self.announced = Mutex(Peers(version: 1, servers: servers))
     }
 
     /// What a reload can change.
     var currentRules: ServerRules { self.rules.withLock { $0 } }
     func replaceRules(_ rules: ServerRules) { self.rules.withLock { $0 = rules } }
+
+    /// The servers that clients are told of, this one first.
+    var peers: Peers { self.announced.withLock { $0 } }
+
+    /// Has clients told of these servers. True when they are others than before.
+    func replacePeers(_ servers: [PeerServer]) -> Bool {
+        self.announced.withLock { announced in
+            guard announced.servers != servers else { return false }
+            announced = Peers(version: announced.version + 1, servers: servers)
+            return true
+        }
+    }
 
     /// No new sessions and streams.
     var isDraining: Bool { self.draining.load(ordering: .relaxed) }
@@ -93,4 +107,22 @@ struct ServerRules: Sendable {
 
 extension PortRange {
     fileprivate var wireRange: ClosedRange<UInt16> { UInt16(clamping: self.first)...UInt16(clamping: self.last) }
+}
+
+extension ServerSettings {
+    /// What clients are told of the servers there are: this one, with the addresses it advertises (none: where the client
+    /// dialled), then those configured as its peers, whose names it does not know.
+    var announcedServers: [PeerServer] {
+        let own = PeerServer(name: self.name, addresses: self.advertise.map(\.wireAddress))
+        let others = (self.cluster?.peers ?? []).filter { peer in
+            peer != self.cluster?.advertise && !self.advertise.contains(peer)
+        }
+        return [own] + others.map { PeerServer(name: "", addresses: [$0.wireAddress]) }
+    }
+}
+
+extension HostPort {
+    fileprivate var wireAddress: PeerAddress {
+        PeerAddress(host: self.host.description, port: UInt16(clamping: self.port))
+    }
 }

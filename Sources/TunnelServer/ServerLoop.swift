@@ -53,6 +53,7 @@ final class ServerLoop: LinkHost {
         self.byName[session.name] = session
         self.bySession[session.id] = session
         session.announceServices()
+        session.announcePeers()
         self.context.logger.info("client connected", metadata: session.logMetadata)
         return .begin(driver, id: session.id, secret: session.secret)
     }
@@ -90,6 +91,11 @@ final class ServerLoop: LinkHost {
                 session.rulesChanged()
             }
         }
+    }
+
+    /// Tells every client which servers there are.
+    func announcePeers() {
+        for session in self.sessions { session.announcePeers() }
     }
 
     /// Tells every client which services it may use and which are healthy.

@@ -11,6 +11,7 @@ extension ServerSettings {
         merged.log.format = running.log.format
         merged.tls = running.tls
         merged.cluster = running.cluster
+        if let peers = self.cluster?.peers { merged.cluster?.peers = peers }
         merged.exposures.bind = running.exposures.bind
         merged.egress = running.egress
         merged.admin = running.admin

@@ -23,6 +23,8 @@ struct Heartbeat: Sendable {
     private(set) var roundTrip: Duration?
     /// The last measurement, until somebody takes it.
     var sample: Duration?
+    /// When the last PING that was answered had been sent.
+    private(set) var answeredPing: Moment?
 
     init(_ configuration: SessionConfiguration, now: Moment) {
         // A timeout below four intervals would leave no time to probe; probe more often then.
@@ -63,12 +65,16 @@ struct Heartbeat: Sendable {
         if self.unansweredSince == nil { self.unansweredSince = now }
     }
 
+    /// A PING is due now: somebody wants to know whether the other end still answers.
+    mutating func probe() { self.isPingOwed = true }
+
     mutating func pongReceived(mark: UInt64, now: Moment) {
         // The mark comes from outside; any 64 bits may be in it.
         let (nanoseconds, overflow) = now.nanoseconds.subtractingReportingOverflow(Int64(bitPattern: mark))
         let sample = Duration.nanoseconds(nanoseconds)
         guard !overflow, sample >= .zero, sample < .seconds(600) else { return }
         self.sample = sample
+        self.answeredPing = Moment(nanoseconds: Int64(bitPattern: mark))
         self.roundTrip = self.roundTrip.map { ($0 * 7 + sample) / 8 } ?? sample
     }
 

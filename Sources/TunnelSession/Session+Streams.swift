@@ -68,7 +68,21 @@ extension Session {
         self.forget(id)
         // A stream whose both ends are finished is over for the peer; only bytes on their way out were left here.
         guard !(stream.isFinSent && stream.isRemoteFinished) else { return }
+        if stream.phase == .opening, self.withdrawOpen(id) { return }
         self.enqueueControl(Reset(code).frame(stream: id))
+    }
+
+    /// Takes back an OPEN that has not been sent yet: the peer never hears of the stream. True when there was one.
+    private mutating func withdrawOpen(_ id: StreamID) -> Bool {
+        let isIt: (ByteBuffer) -> Bool = { frame in
+            frame.getInteger(at: frame.readerIndex, as: UInt64.self).map { packed in
+                let header = FrameHeader(packed: packed)
+                return header.stream == id && header.type == .open
+            } ?? false
+        }
+        guard let index = self.control.lastIndex(where: isIt) else { return false }
+        self.controlQueued -= self.control.remove(at: index).readableBytes
+        return true
     }
 
     /// The local program has taken `bytes` of what `data` events delivered.

@@ -30,7 +30,10 @@ package struct Session: Sendable {
     var windowGrowth = 0
     var queuedFootprint = 0
     var outstanding = 0
+    /// What the peer said last of its resume window, and what was said to it.
     var announcedWindow: Duration?
+    var ownWindow: Duration?
+    var isWindowUnsaid = false
     var sendRate: RateLimit?
     /// Bounds what arrives by bounding the credit that is given.
     var creditRate: RateLimit?
@@ -90,11 +93,32 @@ package struct Session: Sendable {
         return self.heartbeat.sample
     }
 
+    /// When the last PING that was answered had been sent, nil before the first.
+    package var answeredPing: Moment? { self.heartbeat.answeredPing }
+
+    /// Sends a PING at once: somebody doubts that the other end still answers.
+    package mutating func probe() {
+        if self.isAttached { self.heartbeat.probe() }
+    }
+
     /// Whether two heartbeats went unanswered.
     package func isSuspect(now: Moment) -> Bool { self.isAttached && self.heartbeat.verdict(now: now) != .fine }
 
     /// How long the session waits for a new link: what the peer announced last, else the configured window.
-    package var resumeWindow: Duration { self.announcedWindow ?? self.configuration.resumeWindow }
+    package var resumeWindow: Duration { self.announcedWindow ?? self.ownWindow ?? self.configuration.resumeWindow }
+
+    /// How long this end will look for a new link from now on. The peer is told once a link carries the session.
+    package mutating func setResumeWindow(_ window: Duration) {
+        guard self.isAttached else {
+            self.ownWindow = window
+            self.isWindowUnsaid = true
+            return
+        }
+        guard window != self.ownWindow || self.isWindowUnsaid else { return }
+        self.ownWindow = window
+        self.isWindowUnsaid = false
+        self.send(.resumeWindow(ResumeWindow(milliseconds: UInt32(clamping: window.wholeMilliseconds))))
+    }
 
     // MARK: Links
 

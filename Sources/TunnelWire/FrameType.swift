@@ -28,6 +28,8 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     package static let services = FrameType(rawValue: 0x12)
     package static let goAway = FrameType(rawValue: 0x13)
     package static let resumeWindow = FrameType(rawValue: 0x14)
+    package static let peers = FrameType(rawValue: 0x95)
+    package static let move = FrameType(rawValue: 0x96)
 
     // The link (unsequenced, stream 0)
     package static let ack = FrameType(rawValue: 0x41)
@@ -44,8 +46,8 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     package var payloadLimit: Int {
         switch self {
         case .data: Limits.framePayload
-        case .register, .registered, .services: Limits.framePayload
-        case .open, .accepted, .opened, .refused, .credit, .fin, .reset, .goAway, .resumeWindow: Limits.streamControl
+        case .register, .registered, .services, .peers: Limits.framePayload
+        case .open, .accepted, .opened, .refused, .credit, .fin, .reset, .goAway, .resumeWindow, .move: Limits.streamControl
         case .ack, .ping, .pong, .close: Limits.unsequenced
         case .hello: Limits.hello
         case .proof, .welcome: Limits.handshakeReply
@@ -68,7 +70,7 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
 
     private static let known: Set<FrameType> = [
         .open, .accepted, .opened, .refused, .data, .credit, .fin, .reset, .register, .registered, .services, .goAway,
-        .resumeWindow, .ack, .ping, .pong, .close, .hello, .proof, .welcome,
+        .resumeWindow, .peers, .move, .ack, .ping, .pong, .close, .hello, .proof, .welcome,
     ]
 }
 
@@ -107,7 +109,7 @@ package struct FrameHeader: Equatable, Sendable {
         guard self.length <= self.type.payloadLimit else {
             throw WireError(.tooLong, "frame type \(self.type.rawValue) with \(self.length) bytes of payload")
         }
-        guard self.type.isOptional || self.type.belongsToStream == (self.stream != 0) else {
+        guard !self.type.isKnown || self.type.belongsToStream == (self.stream != 0) else {
             throw WireError(.unexpected, "frame type \(self.type.rawValue) on stream \(self.stream)")
         }
     }

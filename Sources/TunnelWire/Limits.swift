@@ -18,6 +18,10 @@ package enum Limits {
     package static let text = 200
     /// Exposures in one REGISTER, results in one REGISTERED, services in one SERVICES.
     package static let listEntries = 1_024
+    /// Servers in one PEERS.
+    package static let peerServers = 64
+    /// Addresses of one server in PEERS.
+    package static let peerAddresses = 8
     /// Credit that every stream has from the moment it is opened, in each direction.
     package static let initialCredit = 65_536
     /// The protocol version that this code speaks.

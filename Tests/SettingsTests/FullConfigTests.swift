@@ -63,8 +63,7 @@ import Testing
         #expect(server.limits.memoryBudget == 8 << 20 && server.limits.bandwidthPerClient == 9 << 10)
         #expect(
             checked.notices.map(\.rendered) == [
-                "config.yaml:10: server.advertise: this version does not announce addresses; clients dial what their own files say",
-                "config.yaml:16: server.cluster: this version runs each server alone; peers are ignored",
+                "config.yaml:16: server.cluster: peers are announced to clients; this version elects no leader and relays nothing",
                 "config.yaml:22: server.cluster.on_leader: this version elects no leader; the command is never run",
             ])
     }
@@ -84,16 +83,14 @@ import Testing
         #expect(cluster.onFollower.isEmpty)
     }
 
-    @Test func theMostSpecificPatternDecidesWhatAClientMayDo() throws {
-        let settings = try server(Self.serverText)
-        #expect(settings.clients?.map(\.pattern.text) == ["k8s-special", "k8s-*", "*"])
-        let worker = try #require(settings.policy(for: "k8s-worker-01"))
-        #expect(worker.allows(service: "apiserver") && !worker.allows(service: "web"))
-        #expect(worker.allows(exposure: "kubelet") && !worker.allows(exposure: "ssh"))
-        let special = try #require(settings.policy(for: "k8s-special"))
-        #expect(special.allows(service: "web") && special.ports?.map(\.description) == ["443", "8000-8001"])
-        let other = try #require(settings.policy(for: "db-1"))
-        #expect(!other.allows(service: "apiserver") && other.allows(exposure: "any"))
+    @Test func policiesStandMostSpecificFirstAndTellLeftOutFromEmpty() throws {
+        let policies = try #require(try server(Self.serverText).clients)
+        #expect(policies.map(\.pattern.text) == ["k8s-special", "k8s-*", "*"])
+        #expect(policies[0].services == nil && policies[0].exposures == nil)
+        #expect(policies[0].ports?.map(\.description) == ["443", "8000-8001"])
+        #expect(policies[1].services?.map(\.text) == ["apiserver"] && policies[1].exposures?.map(\.text) == ["kubelet"])
+        #expect(policies[1].ports?.map(\.description) == ["20000-20999"] && policies[1].routes.isEmpty)
+        #expect(policies[2].services == [] && policies[2].exposures == nil && policies[2].ports == nil)
     }
 
     @Test func aServerWithNothingButAToken() throws {
@@ -106,32 +103,39 @@ import Testing
         #expect(settings.drainTimeout == .seconds(30) && settings.dialTimeout == .seconds(3) && settings.replayBuffer == 16 << 20)
         #expect(
             settings.limits.clients == 10_000 && settings.limits.memoryBudget == 512 << 20 && settings.limits.handshakes == 512)
-        let policy = try #require(settings.policy(for: "anyone"))
-        #expect(policy.allows(service: "x") && policy.allows(exposure: "y") && policy.routes.isEmpty && policy.ports == nil)
+        #expect(settings.clients == nil && settings.exposures.ports == nil && settings.advertise.isEmpty)
         #expect(settings.exposures.leaderPorts.map(\.description) == ["20000-20999"])
-        #expect(settings.exposures.allows(fixedPort: 1_024) && !settings.exposures.allows(fixedPort: 1_023))
     }
 
-    @Test func aWrittenRangeBoundsFixedPortsToo() throws {
-        let settings = try server("server: {token: \(strongToken), exposures: {ports: [\"20000-20999\", 443]}}")
-        #expect(settings.exposures.allows(fixedPort: 443) && settings.exposures.allows(fixedPort: 20_999))
-        #expect(!settings.exposures.allows(fixedPort: 21_000))
+    @Test func anEmptyListOfClientsIsNotAnAbsentOne() throws {
+        #expect(try server("server: {token: \(strongToken), clients: {}}").clients == [])
+        #expect(try server("server:\n  token: \(strongToken)\n  clients:\n  # later\n").clients == nil)
     }
 
-    @Test func theOwnPortsOfAClientMayBeLowButNotOutsideAWrittenRange() throws {
-        let open = try server("server: {token: \(strongToken), clients: {a: {ports: [443]}, b: {}}}")
-        let a = try #require(open.policy(for: "a"))
-        #expect(open.allows(fixedPort: 443, under: a) && !open.allows(fixedPort: 20_000, under: a))
-        let b = try #require(open.policy(for: "b"))
-        #expect(!open.allows(fixedPort: 443, under: b) && open.allows(fixedPort: 20_000, under: b))
-        let bounded = try server(
-            "server: {token: \(strongToken), clients: {a: {ports: [443]}}, exposures: {ports: [\"20000-20999\"]}}")
-        #expect(!bounded.allows(fixedPort: 443, under: a))
-    }
-
-    @Test func anEmptyListOfClientsLetsNobodyInAndAnAbsentOneEverybody() throws {
-        #expect(try server("server: {token: \(strongToken), clients: {}}").policy(for: "a") == nil)
-        #expect(try server("server:\n  token: \(strongToken)\n  clients:\n  # later\n").policy(for: "a") == .unrestricted)
+    @Test func asManyAsTheProtocolHolds() throws {
+        let servers = (1...64).map { "\"10.0.0.\($0):17000\"" }.joined(separator: ", ")
+        let exposures = (1...253).map { "{name: e\($0), target: \"a:\($0)\"}" }.joined(separator: ", ")
+        let worker = try client(
+            """
+            client:
+              token: \(strongToken)
+              server_addrs: [\(servers)]
+              links: 8
+              local_ports: [22]
+              exposures: [\(exposures)]
+            """)
+        #expect(worker.servers.count == 64 && worker.links == 8 && worker.exposures.count == 254)
+        let services = (1...200).map { "s\($0): {targets: [\"a:\($0)\"]}" }.joined(separator: ", ")
+        let own = (1...8).map { "\"10.0.0.\($0):17000\"" }.joined(separator: ", ")
+        let controller = try server(
+            """
+            server:
+              token: \(strongToken)
+              advertise: [\(own)]
+              cluster: {peers: [\(servers)], secret: \(otherToken)}
+              services: {\(services)}
+            """)
+        #expect(controller.services.count == 200 && controller.advertise.count == 8 && controller.cluster?.peers.count == 64)
     }
 
     @Test func everyKeyOfAClient() throws {
@@ -183,9 +187,7 @@ import Testing
         #expect(client.memoryBudget == 64 << 20 && client.replayBuffer == 4 << 20 && client.dialTimeout == .seconds(1))
         #expect(
             checked.notices.map(\.rendered) == [
-                "config.yaml:5: client.server_addrs: used one at a time, in order",
-                "config.yaml:6: client.links: this version holds one link; links is ignored",
-                "config.yaml:26: client.log_lang: messages are English; log_lang changes nothing",
+                "config.yaml:26: client.log_lang: messages are English; log_lang changes nothing"
             ])
     }
 

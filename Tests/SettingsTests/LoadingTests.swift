@@ -5,7 +5,7 @@ import Testing
 @Suite struct LoadingTests {
     private static let both = """
         server: {token_file: /etc/token}
-        client: {token_file: /etc/token, server_addr: "a:1", links: 2}
+        client: {token_file: /etc/token, server_addr: "a:1", log_lang: en}
         """
 
     private func loaded(_ files: MemoryFiles, _ environment: [String: String] = [:]) throws -> LoadedSettings<ServerSettings> {
@@ -28,7 +28,7 @@ import Testing
         let server = try loaded(files)
         #expect(server.path == "c.yaml" && server.notices.isEmpty && server.settings.tokens.count == 1)
         let client = try SettingsLoader.loadClient(path: "c.yaml", in: surroundings(files: files))
-        #expect(client.notices.map(\.key) == ["client.links"])
+        #expect(client.notices.map(\.key) == ["client.log_lang"])
         #expect(client.settings.servers.count == 1)
     }
 

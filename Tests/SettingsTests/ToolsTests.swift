@@ -15,6 +15,7 @@ import Testing
             #expect(checked.notices.isEmpty)
         case .client:
             #expect(checked.client?.exposures.map(\.name) == ["kubelet", "ssh"])
+            #expect(checked.client?.servers.count == 3 && checked.client?.links == 2)
             #expect(checked.notices.isEmpty)
         case .cluster:
             #expect(checked.server?.cluster?.peers.count == 3)
@@ -161,14 +162,36 @@ import Testing
             """
             client:
               token: \(otherToken)
-              server_addr: "b:1"
+              server_addrs: ["b:1", "c:1"]
+              links: 3
               forwards: [{listen: "127.0.0.1:1", service: a}]
               exposures: [{name: a, target: "b:1"}]
               heartbeat_interval: 2s
               limits: {memory_budget: 64MiB}
             """)
         let change = SettingsChange.between(old, new)
-        #expect(change.live == ["client.token", "client.forwards", "client.exposures", "client.limits.memory_budget"])
-        #expect(change.needsRestart == ["client.server_addrs", "client.heartbeat_interval", "client.heartbeat_timeout"])
+        #expect(
+            change.live == [
+                "client.token", "client.server_addrs", "client.links", "client.forwards", "client.exposures",
+                "client.limits.memory_budget",
+            ])
+        #expect(change.needsRestart == ["client.heartbeat_interval", "client.heartbeat_timeout"])
+    }
+
+    /// What servers announce is taken over; whether there is a cluster, and the rest of it, is not.
+    @Test func whatAServerAnnouncesIsTakenOver() throws {
+        func settings(_ rest: String) throws -> ServerSettings { try server("server: {token: \(strongToken), \(rest)}") }
+        let old = try settings("advertise: [\"a:1\"], cluster: {peers: [\"b:1\"], secret: \(otherToken)}")
+        let others = try settings("advertise: [\"a:2\"], cluster: {peers: [\"b:1\", \"c:1\"], secret: \(otherToken)}")
+        let announced = SettingsChange.between(old, others)
+        #expect(announced.live == ["server.advertise", "server.cluster.peers"] && announced.needsRestart.isEmpty)
+        let both = try settings(
+            "advertise: [\"a:1\"], cluster: {peers: [\"c:1\"], secret: \(otherToken), election_timeout: 2s}")
+        let mixed = SettingsChange.between(old, both)
+        #expect(mixed.live == ["server.cluster.peers"] && mixed.needsRestart == ["server.cluster"])
+        let alone = try settings("advertise: [\"a:1\"]")
+        for change in [SettingsChange.between(old, alone), SettingsChange.between(alone, old)] {
+            #expect(change.live.isEmpty && change.needsRestart == ["server.cluster"])
+        }
     }
 }

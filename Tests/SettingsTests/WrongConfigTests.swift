@@ -16,6 +16,7 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
 @Suite struct WrongConfigTests {
     private static let client: [WrongLine] = [
         WrongLine("links: two", "3: client.links: expected a whole number from 1 to 8, found \"two\"; write links: 2"),
+        WrongLine("links: 0", "3: client.links: expected a whole number from 1 to 8, found 0; write links: 2"),
         WrongLine("links: 9", "3: client.links: expected a whole number from 1 to 8, found 9; write links: 2"),
         WrongLine("links: \"2\"", "3: client.links: expected a whole number from 1 to 8, found \"2\"; write links: 2"),
         WrongLine("links: [2]", "3: client.links: expected a whole number from 1 to 8, found a list; write links: 2"),
@@ -161,6 +162,9 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
             "3: server.admin.addr: the address 127.0.0.1:17000 is already used by server.addr on line 1; give each listener a port of its own"
         ),
         WrongLine(
+            "advertise: [\"a:1\", \"A:1\"]",
+            "3: server.advertise[1]: the address a:1 is already used by server.advertise[0] on line 3; remove one of the two"),
+        WrongLine(
             "tokens: [{id: a, token: \(otherToken)}]", "2: server.token: token and tokens are both given; move it into tokens"),
         WrongLine(
             "tls: {certificate: /a.crt}",
@@ -237,6 +241,41 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
         WrongLine("state_dir: \"\"", "3: server.state_dir: expected a path, found \"\"; write state_dir: /var/lib/gotunnel"),
         WrongLine("<<: {addr: \"a:1\"}", "3: server.\"<<\": unknown key; write the keys out: YAML merges are not supported"),
     ]
+
+    /// Lists that could not be sent whole are refused here, in one line each, not cut on the way.
+    @Test func moreThanTheProtocolHolds() {
+        func addresses(_ count: Int) -> String { (1...count).map { "\"10.0.0.\($0):17000\"" }.joined(separator: ", ") }
+        func exposures(_ count: Int) -> String {
+            (1...count).map { "{name: e\($0), target: \"a:\($0)\"}" }.joined(separator: ", ")
+        }
+        let services = (1...201).map { "s\($0): {targets: [\"a:\($0)\"]}" }.joined(separator: ", ")
+        let client = "client:\n  token: \(strongToken)\n"
+        let server = "server:\n  token: \(strongToken)\n"
+        #expect(
+            problems(client + "  server_addrs: [\(addresses(65))]\n") == [
+                "config.yaml:3: client.server_addrs: expected at most 64 items, found 65; remove some"
+            ])
+        #expect(
+            problems(client + "  server_addr: \"a:1\"\n  exposures: [\(exposures(255))]\n") == [
+                "config.yaml:4: client.exposures: expected at most 254 items, found 255; remove some"
+            ])
+        #expect(
+            problems(client + "  server_addr: \"a:1\"\n  local_ports: [22]\n  exposures: [\(exposures(254))]\n") == [
+                "config.yaml:5: client.exposures: expected at most 254 together with local_ports, found 255; remove some"
+            ])
+        #expect(
+            problems(server + "  services: {\(services)}\n") == [
+                "config.yaml:3: server.services: expected at most 200 services, found 201; remove some"
+            ])
+        #expect(
+            problems(server + "  advertise: [\(addresses(9))]\n") == [
+                "config.yaml:3: server.advertise: expected at most 8 items, found 9; remove some"
+            ])
+        #expect(
+            problems(server + "  cluster: {secret: \(otherToken), peers: [\(addresses(65))]}\n") == [
+                "config.yaml:3: server.cluster.peers: expected at most 64 items, found 65; remove some"
+            ])
+    }
 
     @Test(arguments: server)
     func inAServer(_ wrong: WrongLine) {

@@ -93,11 +93,12 @@ import TunnelWire
 
     @Test func anOpenCanBeCancelledAtAnyStage() throws {
         var couple = try Couple()
-        let first = try couple.dialer.open(.test)
-        couple.dialer.reset(first, .cancelled)
+        let unsent = try couple.dialer.open(.test)
+        couple.dialer.reset(unsent, .cancelled)
         let second = try couple.dialer.open(.test)
         try couple.exchange()
-        #expect(couple.acceptorEvents == ["open 1", "reset 1 cancelled", "open 3"])
+        // The other end never hears of what was not sent yet.
+        #expect(couple.acceptorEvents == ["open 3"])
         couple.dialer.reset(second, .cancelled)
         couple.acceptor.opened(second)
         try couple.exchange()

@@ -46,10 +46,10 @@ import TunnelWire
 
     private func proof(_ dialer: inout DialerHandshake, _ acceptor: inout AcceptorHandshake) throws -> ByteBuffer {
         guard case .wait = try acceptor.receive(try self.frames(dialer.start())[0]) else { throw Overdue(description: "no wait") }
-        guard case .send(let proof) = try dialer.receive(try self.frames(acceptor.start())[0]) else {
-            throw Overdue(description: "no proof")
+        guard case .meet = try dialer.receive(try self.frames(acceptor.start())[0]) else {
+            throw Overdue(description: "nobody met")
         }
-        return proof
+        return try dialer.prove()
     }
 
     private func failure(_ body: () throws -> Void) -> HandshakeError? {

@@ -195,10 +195,10 @@ extension Transport {
                     party: bed.party(), credential: try bed.credential(), certificate: bed.certificate.fingerprint, ticket: nil,
                     received: 0, nonce: [UInt8](repeating: 5, count: 32))
                 peer.send(handshake.start())
-                guard case .send(let proof) = try handshake.receive(try await peer.frame(0)) else {
-                    return #expect(Bool(false), "no proof was asked for")
+                guard case .meet = try handshake.receive(try await peer.frame(0)) else {
+                    return #expect(Bool(false), "nobody said who answers")
                 }
-                peer.send(proof)
+                peer.send(try handshake.prove())
                 try await peer.waitClosed()
                 #expect(try peer.farewell()?.code == .misplaced)
                 #expect(bed.observer.kinds == [.malformed])

@@ -33,7 +33,7 @@ import TunnelWire
 
     private static let limits: [(type: UInt8, limit: Int)] =
         (0x01...0x08).map { ($0, $0 == 0x05 ? 65_536 : 2_048) }
-        + [(0x10, 65_536), (0x11, 65_536), (0x12, 65_536), (0x13, 2_048), (0x14, 2_048)]
+        + [(0x10, 65_536), (0x11, 65_536), (0x12, 65_536), (0x13, 2_048), (0x14, 2_048), (0x95, 65_536), (0x96, 2_048)]
         + [(0x41, 512), (0x42, 512), (0x43, 512), (0x44, 512), (0x50, 4_096), (0x51, 1_024), (0x52, 1_024)]
         + [(0x80, 65_536), (0xBF, 65_536), (0xC0, 65_536), (0xFF, 65_536)]
 
@@ -79,7 +79,7 @@ import TunnelWire
     func everyTypeOctet(type: UInt8) throws {
         let known: Set<UInt8> = [
             0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x10, 0x11, 0x12, 0x13, 0x14, 0x41, 0x42, 0x43, 0x44, 0x50, 0x51,
-            0x52,
+            0x52, 0x95, 0x96,
         ]
         let stream: StreamID = (0x01...0x08).contains(type) ? 1 : 0
         var decoder = FrameDecoder()
@@ -93,6 +93,21 @@ import TunnelWire
         }
         let isCounted = type & 0x40 == 0 && (known.contains(type) || type >= 0x80)
         #expect(decoder.received == (isCounted ? 11 : 0))
+    }
+
+    /// PEERS is optional and known here: counted and continued like every sequenced frame, and handed over, not skipped.
+    @Test func aCutOptionalFrameThatIsKnownGoesOnAndComesOut() throws {
+        let peers = Peers(version: 7, servers: [PeerServer(name: "a", addresses: [PeerAddress(host: "::1", port: 1)])])
+        let frame = peers.frame().bytes
+        for cut in 8..<frame.count {
+            var decoder = FrameDecoder()
+            #expect(try decoder.take(frame.prefix(cut)).isEmpty)
+            decoder.linkLost()
+            #expect(decoder.received == UInt64(cut) && decoder.heldBytes == cut - 8)
+            let frames = try decoder.take(frame.dropFirst(cut))
+            #expect(frames == [.frame(FrameHeader(stream: 0, type: .peers, length: frame.count - 8), payload: peers.payload())])
+            #expect(decoder.received == UInt64(frame.count) && decoder.heldBytes == 0)
+        }
     }
 
     @Test func aCutOptionalFrameGoesOnWhenItIsSequenced() throws {
@@ -112,7 +127,7 @@ import TunnelWire
         #expect(refusal(try decoder.take(rawFrame(type))) == .unexpected)
     }
 
-    @Test(arguments: [UInt8(0x10), 0x11, 0x12, 0x13, 0x14, 0x41, 0x42, 0x43, 0x44, 0x50, 0x51, 0x52])
+    @Test(arguments: [UInt8(0x10), 0x11, 0x12, 0x13, 0x14, 0x41, 0x42, 0x43, 0x44, 0x50, 0x51, 0x52, 0x95, 0x96])
     func otherFramesTravelOnStreamZero(type: UInt8) {
         var decoder = FrameDecoder()
         #expect(refusal(try decoder.take(rawFrame(type, stream: 1))) == .unexpected)

@@ -169,6 +169,42 @@ import TunnelWire
         try self.check(ResumeWindow(milliseconds: 5_000), "00000000 14 000004  00001388")
     }
 
+    @Test func peersAndMove() throws {
+        try self.check(
+            Peers(
+                version: 2,
+                servers: [
+                    PeerServer(name: "s1", addresses: []),
+                    PeerServer(
+                        name: "",
+                        addresses: [PeerAddress(host: "10.0.0.12", port: 17_000), PeerAddress(host: "fd00::1", port: 443)]),
+                ]),
+            """
+            00000000 95 000026  0000000000000002 0002  02 7331 00
+            00 02 09 31302e302e302e3132 4268 07 666430303a3a31 01bb
+            """)
+        try self.check(Peers(version: 0, servers: []), "00000000 95 00000a  0000000000000000 0000")
+        try self.check(Move(server: "s2"), "00000000 96 000003  02 7332")
+        #expect(FrameType.peers.isOptional && FrameType.peers.isSequenced && FrameType.peers.isKnown)
+        #expect(FrameType.move.isOptional && FrameType.move.isSequenced && FrameType.move.isKnown)
+    }
+
+    /// The same frames as in section 14 of the protocol's description.
+    @Test func peersAndMoveAsDescribed() throws {
+        try self.check(
+            Peers(
+                version: 1,
+                servers: [
+                    PeerServer(name: "server-a", addresses: []),
+                    PeerServer(name: "", addresses: [PeerAddress(host: "10.0.0.12", port: 17_000)]),
+                ]),
+            """
+            00000000 95 000022
+            0000000000000001 0002 08 7365727665722d61 00 00 01 09 31302e302e302e3132 4268
+            """)
+        try self.check(Move(server: "server-b"), "00000000 96 000009 08 7365727665722d62")
+    }
+
     @Test func close() throws {
         try self.check(Close(.notMe, "other"), "00000000 44 000008  0005 05 6f74686572")
     }

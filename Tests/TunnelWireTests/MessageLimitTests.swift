@@ -27,6 +27,10 @@ import TunnelWire
         try self.truncate(Services([.init(name: "a", isHealthy: true), .init(name: "b", isHealthy: true)]))
         try self.truncate(GoAway(deadlineMilliseconds: 1, reason: "why"))
         try self.truncate(ResumeWindow(milliseconds: 1))
+        let address = PeerAddress(host: "a", port: 1)
+        try self.truncate(
+            Peers(version: 1, servers: [.init(name: "a", addresses: [address, address]), .init(name: "", addresses: [address])]))
+        try self.truncate(Move(server: "a"))
         try self.truncate(Open(destination: .service("a"), source: "s"))
         try self.truncate(Open(destination: .exposure(client: "a", name: "b"), source: "s"))
         try self.truncate(Open(destination: .address(host: "a", port: 1), source: "s"))
@@ -59,6 +63,10 @@ import TunnelWire
         #expect(refusal(try Destination.decode([2] + hex("01 61") + bytes)) == .malformed)
         #expect(refusal(try Services.decode(hex("0001") + bytes + [0])) == .malformed)
         #expect(refusal(try Register.decode(hex("0000000000000001 0001") + bytes + [0, 0, 0])) == .malformed)
+        #expect(refusal(try Move.decode(bytes)) == .malformed)
+        // In PEERS alone an empty name has a meaning: not known yet.
+        let expected: WireError.Kind? = name.isEmpty ? nil : .malformed
+        #expect(refusal(try Peers.decode(hex("0000000000000001 0001") + bytes + [0])) == expected)
     }
 
     @Test func namesThatAreNotTextAreRefused() {
@@ -88,12 +96,20 @@ import TunnelWire
     func aBadHostIsRefused(host: String) {
         let open = Open(destination: .address(host: host, port: 443), source: "")
         #expect(refusal(try Open.decode(open.payload().bytes)) == .malformed)
+        let peers = Peers(version: 1, servers: [PeerServer(name: "a", addresses: [PeerAddress(host: host, port: 443)])])
+        #expect(refusal(try Peers.decode(peers.payload().bytes)) == .malformed)
     }
 
     @Test(arguments: ["10.1.0.5", "fe80::1%eth0", "A_Host.example", String(repeating: "a", count: 253)])
     func aGoodHostIsTakenAsItIs(host: String) throws {
         let open = Open(destination: .address(host: host, port: 443), source: "")
         #expect(try Open.decode(open.payload().bytes) == open)
+        let peers = Peers(version: 1, servers: [PeerServer(name: "a", addresses: [PeerAddress(host: host, port: 443)])])
+        #expect(try Peers.decode(peers.payload().bytes) == peers)
+    }
+
+    @Test func aServerWithPort0IsRefused() {
+        #expect(refusal(try Peers.decode(hex("0000000000000001 0001  01 61 01  01 62 0000"))) == .malformed)
     }
 
     @Test func whatAnErrorSaysIsPrintable() {
@@ -180,6 +196,59 @@ import TunnelWire
         let short = Register(
             version: 1, exposures: Array(repeating: .init(name: "a", mappedPort: nil, isHealthy: true), count: 3_000))
         #expect(short.exposures.count == Limits.listEntries)
+    }
+
+    /// The counts of PEERS are refused before an entry is read.
+    @Test func tooManyServersOrAddressesAreRefused() throws {
+        let version = hex("0000000000000001")
+        for count in [UInt8(65), 255] { #expect(refusal(try Peers.decode(version + [0, count])) == .tooLong) }
+        #expect(refusal(try Peers.decode(version + hex("ffff"))) == .tooLong)
+        for count in [UInt8(9), 255] { #expect(refusal(try Peers.decode(version + hex("0001 01 61") + [count])) == .tooLong) }
+        let entry = hex("01 61 01  01 62 0001")
+        let most = [[UInt8]](repeating: entry, count: 64).flatMap { $0 }
+        #expect(try Peers.decode(version + hex("0040") + most).servers.count == 64)
+        let addresses = [[UInt8]](repeating: hex("01 62 0001"), count: 8).flatMap { $0 }
+        #expect(try Peers.decode(version + hex("0001 01 61 08") + addresses).servers.first?.addresses.count == 8)
+    }
+
+    /// What is announced is cut to what a reader takes: the first servers, the first addresses of each, one frame.
+    @Test func announcedServersFitIntoAFrame() throws {
+        let name = String(repeating: "a.", count: 126) + "a"
+        let addresses = (1...20).map { PeerAddress(host: "10.0.0.\($0)", port: 17_000) }
+        #expect(PeerServer(name: "a", addresses: addresses).addresses == Array(addresses.prefix(8)))
+        let many = Peers(version: 1, servers: (1...100).map { PeerServer(name: "s\($0)", addresses: addresses) })
+        #expect(many.servers.map(\.name) == (1...64).map { "s\($0)" })
+        let long = [PeerAddress](repeating: PeerAddress(host: String(repeating: "h", count: 253), port: 1), count: 8)
+        let largest = Peers(version: 1, servers: Array(repeating: PeerServer(name: name, addresses: long), count: 64))
+        #expect(largest.servers.count == 28, "65 536 bytes hold 28 servers of 2 303 bytes")
+        for peers in [many, largest] {
+            var decoder = FrameDecoder()
+            guard case .frame(let header, let payload)? = try decoder.take(peers.frame().bytes).first else {
+                Issue.record("a frame was not taken")
+                continue
+            }
+            #expect(try ControlMessage(header.type, payload: payload) == .peers(peers))
+        }
+    }
+
+    /// As many servers as possible, and never a byte more than a frame holds.
+    @Test func theFrameOfAnnouncedServersIsFilledButNotOverfilled() {
+        for seed in UInt64(1)...400 {
+            var random = SeededRandom(seed: seed)
+            let servers = (0..<64).map { _ in
+                PeerServer(
+                    name: random.name(),
+                    addresses: (0..<8).map { _ in
+                        PeerAddress(host: String(repeating: "h", count: Int.random(in: 100...253, using: &random)), port: 1)
+                    })
+            }
+            let peers = Peers(version: 1, servers: servers)
+            let length = peers.payload().readableBytes
+            #expect(length <= Limits.framePayload, "seed \(seed)")
+            guard peers.servers.count < servers.count else { continue }
+            let next = Peers(version: 1, servers: [servers[peers.servers.count]]).payload().readableBytes - 10
+            #expect(length + next > Limits.framePayload, "seed \(seed)")
+        }
     }
 
     @Test func framesThatAreNotSessionControl() throws {

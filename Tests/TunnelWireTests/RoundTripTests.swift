@@ -71,6 +71,8 @@ import TunnelWire
             let word = UInt32.random(in: .min ... .max, using: &random)
             try self.check(GoAway(deadlineMilliseconds: word, reason: random.text()), &random)
             try self.check(ResumeWindow(milliseconds: word), &random)
+            try self.check(Traffic.peers(using: &random), &random)
+            try self.check(Move(server: random.name()), &random)
         }
     }
 

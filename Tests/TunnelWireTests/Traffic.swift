@@ -16,7 +16,7 @@ struct Traffic {
     static func sequencedFrame(using random: inout SeededRandom) -> [UInt8] {
         let stream = StreamID.random(in: 1...5, using: &random)
         let short = random.bytes(Int.random(in: 0...30, using: &random))
-        return switch Int.random(in: 0..<12, using: &random) {
+        return switch Int.random(in: 0..<14, using: &random) {
         case 0...3: rawFrame(0x05, stream: stream, random.bytes(Int.random(in: 0...300, using: &random)))
         case 4: rawFrame(0x05, stream: stream, random.bytes(Int.random(in: 0...5_000, using: &random)))
         case 5: rawFrame(0x01, stream: stream, Open(destination: .service(random.name()), source: random.text()).payload().bytes)
@@ -25,8 +25,26 @@ struct Traffic {
         case 8: Reset(.connectionReset).frame(stream: stream).bytes
         case 9: GoAway(deadlineMilliseconds: 1, reason: random.text()).frame().bytes
         case 10: rawFrame(0x10, random.bytes(Int.random(in: 0...2_000, using: &random)))
-        default: rawFrame(UInt8.random(in: 0x80...0xBF, using: &random), stream: stream, short)
+        case 11: Self.peers(using: &random).frame().bytes
+        case 12: Move(server: random.name()).frame().bytes
+        default: rawFrame(Self.unknownOptionalType(using: &random), stream: stream, short)
         }
+    }
+
+    static func peers(using random: inout SeededRandom) -> Peers {
+        let servers = (0..<Int.random(in: 0...6, using: &random)).map { _ in
+            PeerServer(
+                name: Bool.random(using: &random) ? random.name() : "",
+                addresses: (0..<Int.random(in: 0...Limits.peerAddresses, using: &random)).map { _ in
+                    PeerAddress(host: random.host(), port: UInt16.random(in: 1 ... .max, using: &random))
+                })
+        }
+        return Peers(version: random.next(), servers: servers)
+    }
+
+    /// The type of a sequenced frame that may name any stream, because nobody here knows it.
+    private static func unknownOptionalType(using random: inout SeededRandom) -> UInt8 {
+        (UInt8(0x80)...0xBF).filter { ![0x95, 0x96].contains($0) }.randomElement(using: &random) ?? 0x80
     }
 
     static func unsequencedFrame(using random: inout SeededRandom) -> [UInt8] {

@@ -14,7 +14,7 @@ package enum MessageChecks {
 
     /// The body of the fuzz target for all the other messages.
     package static func control(_ input: [UInt8]) -> String? {
-        switch Self.choose(input, of: 9) {
+        switch Self.choose(input, of: 11) {
         case 0: Self.roundTrip(Register.self, input, names: { $0.exposures.map(\.name) }) ?? Self.controlMessage(.register, input)
         case 1:
             Self.roundTrip(
@@ -26,7 +26,9 @@ package enum MessageChecks {
         case 5: Self.roundTrip(Open.self, input, texts: { [$0.source] }, names: \.names, hosts: \.hosts)
         case 6: Self.roundTrip(Refusal.self, input, texts: { [$0.reason] })
         case 7: Self.roundTrip(Reset.self, input)
-        default: Self.roundTrip(Close.self, input, texts: { [$0.reason] })
+        case 8: Self.roundTrip(Close.self, input, texts: { [$0.reason] })
+        case 9: Self.roundTrip(Peers.self, input, names: \.names, hosts: \.hosts) ?? Self.controlMessage(.peers, input)
+        default: Self.roundTrip(Move.self, input, names: { [$0.server] }) ?? Self.controlMessage(.move, input)
         }
     }
 
@@ -79,6 +81,12 @@ package enum MessageChecks {
 
 extension Hello {
     fileprivate var texts: [String] { [self.cluster, self.tokenID, self.software] }
+}
+
+extension Peers {
+    /// An empty name stands for one that is not known.
+    fileprivate var names: [String] { self.servers.map(\.name).filter { !$0.isEmpty } }
+    fileprivate var hosts: [String] { self.servers.flatMap { $0.addresses.map(\.host) } }
 }
 
 extension Open {

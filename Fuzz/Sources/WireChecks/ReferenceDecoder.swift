@@ -66,7 +66,7 @@ package struct ReferenceDecoder {
             self.refusal = .unknownFrame
         } else if self.length > Self.limit(type) ?? 65_536 {
             self.refusal = .tooLong
-        } else if type & 0x80 == 0 && (1...8).contains(type) != (self.stream != 0) {
+        } else if Self.limit(type) != nil && (1...8).contains(type) != (self.stream != 0) {
             self.refusal = .unexpected
         } else if self.isHandshake && ![0x44, 0x50, 0x51, 0x52].contains(type) {
             self.refusal = .unexpected
@@ -104,8 +104,8 @@ package struct ReferenceDecoder {
     /// The largest payload of a type, nil for the types that version 1 of the protocol does not know.
     private static func limit(_ type: UInt8) -> Int? {
         switch type {
-        case 0x05, 0x10, 0x11, 0x12: 65_536
-        case 0x01...0x08, 0x13, 0x14: 2_048
+        case 0x05, 0x10, 0x11, 0x12, 0x95: 65_536
+        case 0x01...0x08, 0x13, 0x14, 0x96: 2_048
         case 0x41...0x44: 512
         case 0x50: 4_096
         case 0x51, 0x52: 1_024

@@ -67,6 +67,15 @@ package struct TunnelMetrics: Sendable {
         _ = streamsReset(reason: "connection_reset")
         _ = streamRefusals(code: "busy")
         _ = handshakeFailures(reason: "timeout")
+        for stage in ["accept", "dial"] {
+            _ = registry.counter(
+                "gotunnel_hedged_opens_total",
+                help: "Streams asked for a second time elsewhere: not accepted in time (accept), accepted but slow (dial).",
+                labels: [("stage", stage)])
+        }
+        _ = registry.counter(
+            "gotunnel_failovers_total", help: "Streams asked for elsewhere at once: refused, or the link was lost.")
+        _ = registry.counter("gotunnel_held_opens_total", help: "Connections that were held until a session was up.")
         _ = registry.counter("gotunnel_links_lost_total", help: "Links that ended without a good-bye.")
         _ = registry.counter(
             "gotunnel_protocol_violations_total", help: "Sessions ended because the far side broke the protocol.",

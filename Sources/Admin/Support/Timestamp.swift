@@ -22,6 +22,9 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
 
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    package var wholeSeconds: Int64 { milliseconds.flooredDivision(by: 1000).quotient }
+
     /// Seconds from `earlier` to this moment.
     package func seconds(since earlier: Timestamp) -> Double {
         Double(milliseconds - earlier.milliseconds) / 1000

@@ -19,9 +19,6 @@ struct ClientDecoder {
         settings.tls = section.section("tls").map(clientTLS)
         settings.token = token(settings)
         settings.links = section.value("links", .number(1...8, example: "2")) ?? settings.links
-        if section.has("links"), settings.links > 1 {
-            report.unbuilt(.links, line: section.line(of: "links"), key: section.keyPath("links"))
-        }
         let forwards = self.forwards()
         settings.forwards = forwards.map(\.settings)
         let listeners = forwards.flatMap(\.listen) + [adminAddress].compactMap { $0 }
@@ -43,7 +40,7 @@ struct ClientDecoder {
     /// `server_addr` or `server_addrs`.
     private func servers() -> [HostPort] {
         let one = section.found("server_addr", .address("203.0.113.11:17000"))
-        let several = section.list("server_addrs", .address("203.0.113.11:17000"), most: 64)
+        let several = section.list("server_addrs", .address("203.0.113.11:17000"), most: Bounds.servers)
         switch (section.has("server_addr"), section.has("server_addrs")) {
         case (true, true):
             report.problem(
@@ -61,9 +58,6 @@ struct ClientDecoder {
         }
         let found = several ?? []
         report.duplicates(found, what: "the server", mend: "remove one of the two", same: ==)
-        if found.count > 1 {
-            report.unbuilt(.severalServers, line: section.line(of: "server_addrs"), key: section.keyPath("server_addrs"))
-        }
         return one.map { [$0.value] } ?? found.map(\.value)
     }
 
@@ -119,7 +113,8 @@ struct ClientDecoder {
         var names = old.map(\.name)
         var ports = old.compactMap(\.port)
         var result = old.map(\.settings)
-        for entry in section.sections("exposures", example: "{name: kubelet, target: \"127.0.0.1:10250\"}") ?? [] {
+        let example = "{name: kubelet, target: \"127.0.0.1:10250\"}"
+        for entry in section.sections("exposures", example: example, most: Bounds.exposures) ?? [] {
             let name = entry.found("name", .label)
             if !entry.has("name") {
                 report.problem(entry.line, entry.keyPath("name"), "an exposure needs a name", "write name: kubelet")
@@ -136,6 +131,11 @@ struct ClientDecoder {
             if let port, port.value > 0 { ports.append(port) }
             guard let name, let target else { continue }
             result.append(ExposureSettings(name: name.value, target: target, remotePort: port?.value))
+        }
+        if result.count > Bounds.exposures {
+            report.problem(
+                section.line(of: "exposures"), section.keyPath("exposures"),
+                "expected at most \(Bounds.exposures) together with local_ports, found \(result.count)", "remove some")
         }
         report.duplicates(names, what: "the name", mend: "choose another name", same: ==)
         report.duplicates(ports, what: "the mapped port", mend: "choose another port", same: ==)

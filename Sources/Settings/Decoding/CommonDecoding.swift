@@ -6,8 +6,16 @@ struct DecodingContext {
     let readsFiles: Bool
 }
 
-/// The bounds of durations and sizes that both sections share.
+/// The bounds of durations and sizes that both sections share, and of lists that have to fit into one message.
 enum Bounds {
+    /// Servers that one client may name, and peers of one server: as many as a server can announce.
+    static let servers = 64
+    /// Addresses that a server can announce for itself.
+    static let advertised = 8
+    /// Services of one server: with the longest of names, so many fit into their announcement.
+    static let services = 200
+    /// Exposures of one client: with the longest of names, so many fit into its registration.
+    static let exposures = 254
     static let dial = Duration.milliseconds(10)...Duration.seconds(300)
     static let replayBuffer = (128 << 10)...(1 << 30)
     static let memoryBudget = (1 << 20)...(1 << 40)

@@ -11,7 +11,7 @@ struct LegacyPorts {
 
     /// One exposure `port-N` of 127.0.0.1:N for each port; the first has the mapped port.
     func exposures() -> [(settings: ExposureSettings, name: Found<String>, port: Found<Int>?)] {
-        let locals = section.list("local_ports", .number(1...65_535, example: "22")) ?? []
+        let locals = section.list("local_ports", .number(1...65_535, example: "22"), most: Bounds.exposures) ?? []
         let remote = section.found("remote_port", .number(0...65_535, example: "20022"))
         if let remote, !section.has("local_ports") {
             section.report.notice(

@@ -22,10 +22,9 @@ struct ServerDecoder {
         let address = section.found("addr", .listenAddress("0.0.0.0:17000"))
         settings.address = address?.value ?? settings.address
         settings.log = section.logSettings()
-        settings.advertise = section.list("advertise", .address("203.0.113.11:17000"))?.map(\.value) ?? []
-        if !settings.advertise.isEmpty {
-            report.unbuilt(.advertise, line: section.line(of: "advertise"), key: section.keyPath("advertise"))
-        }
+        let advertise = section.list("advertise", .address("203.0.113.11:17000"), most: Bounds.advertised) ?? []
+        report.duplicates(advertise, what: "the address", mend: "remove one of the two", same: ==)
+        settings.advertise = advertise.map(\.value)
         // `clients:` with nothing below it is as good as absent; only `clients: {}` means nobody.
         settings.clients = section.node("clients") == nil ? nil : section.section("clients").map(policies)
         settings.cluster = section.section("cluster").map { ClusterDecoder($0, context).decode() }
@@ -111,6 +110,12 @@ struct ServerDecoder {
     }
 
     private func services(_ services: Section) -> [ServiceSettings] {
+        guard services.keys.count <= Bounds.services else {
+            report.problem(
+                services.line, services.path, "expected at most \(Bounds.services) services, found \(services.keys.count)",
+                "remove some")
+            return []
+        }
         var found: [ServiceSettings] = []
         for (key, entry) in services.named() {
             let name = Names.label(key.value)

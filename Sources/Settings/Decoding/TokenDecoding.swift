@@ -93,7 +93,7 @@ struct ClusterDecoder {
 
     func decode() -> ClusterSettings {
         let advertise = section.value("advertise", .address("10.0.0.11:17000"))
-        let peers = section.list("peers", .address("10.0.0.11:17000"), most: 100) ?? []
+        let peers = section.list("peers", .address("10.0.0.11:17000"), most: Bounds.servers) ?? []
         if !section.has("peers") {
             report.problem(
                 section.line, section.keyPath("peers"), "a cluster needs its voters, the same list on all servers",

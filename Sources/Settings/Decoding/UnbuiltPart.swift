@@ -1,7 +1,7 @@
 /// Keys whose part of gotunnel is not built yet: the one table of them. A part that gets built leaves it.
 enum UnbuiltPart {
     case etcdEngine, egress, clientRoutes, policyRoutes, mirrorAddresses, leaderPicksPort
-    case cluster, links, leaderHooks, advertise, severalServers
+    case cluster, leaderHooks
 
     /// What comes of writing such a key.
     enum Effect {
@@ -18,11 +18,9 @@ enum UnbuiltPart {
         case .clientRoutes, .policyRoutes: .refused(mend: "write routes: [] or remove it")
         case .mirrorAddresses: .refused(mend: "write mirror_addresses: false or remove it")
         case .leaderPicksPort: .refused(mend: "write a port, such as remote_port: 20022")
-        case .cluster: .noticed("this version runs each server alone; peers are ignored")
-        case .links: .noticed("this version holds one link; links is ignored")
+        case .cluster:
+            .noticed("peers are announced to clients; this version elects no leader and relays nothing")
         case .leaderHooks: .noticed("this version elects no leader; the command is never run")
-        case .advertise: .noticed("this version does not announce addresses; clients dial what their own files say")
-        case .severalServers: .noticed("used one at a time, in order")
         }
     }
 }

@@ -6,9 +6,9 @@ package struct ClientSettings: Sendable, Equatable {
     package var token: SecretSource?
     /// Use a token weaker than 256 bits.
     package var allowWeakToken = false
-    /// At least one, in the file's order.
+    /// 1 to 64, in the file's order.
     package var servers: [HostPort]
-    /// How many servers to hold a session with. Default 2.
+    /// How many servers to hold a session with, 1 to 8. Default 2.
     package var links = 2
     /// Listeners here that open streams to services.
     package var forwards: [ForwardSettings] = []

@@ -7,7 +7,7 @@ package struct ClusterSettings: Sendable, Equatable {
 
     /// Where peers reach this server.
     package var advertise: HostPort?
-    /// The voters, the same on all servers.
+    /// The voters, the same on all servers, at most 64.
     package var peers: [HostPort]
     /// The secrets that peers prove: the first is used, the others are still accepted.
     package var secrets: [SecretSource]

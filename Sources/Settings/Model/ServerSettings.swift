@@ -12,11 +12,11 @@ package struct ServerSettings: Sendable, Equatable {
     package var stateDirectory: String
     /// How to log.
     package var log = LogSettings()
-    /// What clients are told to dial; empty: what they dialled.
+    /// What clients are told to dial, at most 8; empty: what they dialled.
     package var advertise: [HostPort] = []
     /// Nil: a self-signed certificate is made on first start.
     package var tls: ServerTLSSettings?
-    /// What clients may do, most specific pattern first; nil: every client `ClientPolicy.unrestricted`.
+    /// What clients may do, most specific pattern first; nil: every client anything within `exposures`.
     package var clients: [ClientPolicy]?
     /// Nil: a single server.
     package var cluster: ClusterSettings?
@@ -45,19 +45,6 @@ package struct ServerSettings: Sendable, Equatable {
         self.tokens = tokens
         self.stateDirectory = stateDirectory
         self.admin = admin
-    }
-
-    /// What a client may do: the policy of the most specific pattern that its name matches; nil when it is not to connect.
-    package func policy(for client: String) -> ClientPolicy? {
-        guard let clients else { return .unrestricted }
-        return clients.first { $0.pattern.matches(client) }
-    }
-
-    /// Whether a client under this policy may fix a mapped port: within the ports that its policy names, if it names any, and
-    /// within `exposures.ports`, if written; without either, from 1024 up.
-    package func allows(fixedPort port: Int, under policy: ClientPolicy) -> Bool {
-        guard let own = policy.ports else { return exposures.allows(fixedPort: port) }
-        return own.contains { $0.contains(port) } && (exposures.ports == nil || exposures.allows(fixedPort: port))
     }
 }
 
@@ -101,7 +88,7 @@ package struct ClientPolicy: Sendable, Equatable {
     package var services: [NamePattern]?
     /// The exposures they may register; nil: any.
     package var exposures: [NamePattern]?
-    /// The mapped ports they may ask for; nil: what `exposures` allows; see `ServerSettings.allows(fixedPort:under:)`.
+    /// The mapped ports they may ask for; nil: what `exposures` allows.
     package var ports: [PortRange]?
     /// The ranges of addresses they may claim for egress.
     package var routes: [CIDR] = []
@@ -110,15 +97,6 @@ package struct ClientPolicy: Sendable, Equatable {
     package init(pattern: NamePattern) {
         self.pattern = pattern
     }
-
-    /// What applies without a `clients` section: any service, any exposure within the range, no routes.
-    package static let unrestricted = ClientPolicy(pattern: .any)
-
-    /// Whether they may open a service.
-    package func allows(service: String) -> Bool { services?.contains { $0.matches(service) } ?? true }
-
-    /// Whether they may register an exposure of this name.
-    package func allows(exposure: String) -> Bool { exposures?.contains { $0.matches(exposure) } ?? true }
 }
 
 /// Where mapped ports listen, and which there may be.
@@ -136,12 +114,6 @@ package struct MappedPortSettings: Sendable, Equatable {
 
     /// The ports that the leader picks from: those written, else `defaultRange`.
     package var leaderPorts: [PortRange] { ports ?? [Self.defaultRange] }
-
-    /// Whether a client's configuration may fix this port: within the range written, or from 1024 up when none is.
-    package func allows(fixedPort port: Int) -> Bool {
-        guard let ports else { return (1_024...65_535).contains(port) }
-        return ports.contains { $0.contains(port) }
-    }
 }
 
 /// The listener for kube-apiserver's egress selector.

@@ -58,7 +58,9 @@ package enum ConfigExamples {
         client:
           # name: k8s-worker-01                # default: the host's name
           token_file: /etc/gotunnel/token      # the server's token; or $GOTUNNEL_TOKEN
-          server_addr: "203.0.113.11:17000"    # or server_addrs: a list
+          # The servers; those that they announce are learned. Or server_addr: one.
+          server_addrs: ["203.0.113.11:17000", "203.0.113.12:17000", "203.0.113.13:17000"]
+          links: 2                             # hold sessions with so many of them at a time
 
           # What this machine's programs may reach: a listener here, a service there.
           forwards:
@@ -94,7 +96,7 @@ package enum ConfigExamples {
           advertise: ["203.0.113.11:17000"]    # what clients are told to dial; default: what they dialled
           cluster:
             advertise: "10.0.0.11:17000"       # where peers reach this server
-            peers: ["10.0.0.11:17000", "10.0.0.12:17000", "10.0.0.13:17000"]     # the voters, the same on all
+            peers: ["10.0.0.11:17000", "10.0.0.12:17000", "10.0.0.13:17000"]     # the voters, the same on all; clients are told of them
             secret_file: /etc/gotunnel/cluster-secret      # the same on all, never a token: openssl rand -hex 32
             engine: embedded
             election_timeout: 1s

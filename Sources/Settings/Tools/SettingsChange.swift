@@ -21,6 +21,16 @@ package struct SettingsChange: Sendable, Equatable {
         }
     }
 
+    /// The peers of a cluster are announced anew; whether there is one, and the rest of it, is for a restart.
+    private mutating func addCluster(_ old: ClusterSettings?, _ new: ClusterSettings?) {
+        var old = old
+        if let before = old?.peers, let after = new?.peers {
+            add(before, after, "server.cluster.peers", .live)
+            old?.peers = after
+        }
+        add(old, new, "server.cluster", .restart)
+    }
+
     /// Between two servers' settings.
     package static func between(_ old: ServerSettings, _ new: ServerSettings) -> SettingsChange {
         var change = SettingsChange()
@@ -34,7 +44,7 @@ package struct SettingsChange: Sendable, Equatable {
         change.add(old.advertise, new.advertise, "server.advertise", .live)
         change.add(old.tls, new.tls, "server.tls", .restart)
         change.add(old.clients, new.clients, "server.clients", .live)
-        change.add(old.cluster, new.cluster, "server.cluster", .restart)
+        change.addCluster(old.cluster, new.cluster)
         change.add(old.services, new.services, "server.services", .live)
         change.add(old.exposures.bind, new.exposures.bind, "server.exposures.bind", .restart)
         change.add(old.exposures.ports, new.exposures.ports, "server.exposures.ports", .live)
@@ -58,8 +68,8 @@ package struct SettingsChange: Sendable, Equatable {
         change.add(old.name, new.name, "client.name", .restart)
         change.add(old.token, new.token, "client.token", .live)
         change.add(old.allowWeakToken, new.allowWeakToken, "client.allow_weak_token", .live)
-        change.add(old.servers, new.servers, "client.server_addrs", .restart)
-        change.add(old.links, new.links, "client.links", .restart)
+        change.add(old.servers, new.servers, "client.server_addrs", .live)
+        change.add(old.links, new.links, "client.links", .live)
         change.add(old.forwards, new.forwards, "client.forwards", .live)
         change.add(old.exposures, new.exposures, "client.exposures", .live)
         change.add(old.addresses, new.addresses, "client.addresses", .restart)

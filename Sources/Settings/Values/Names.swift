@@ -48,39 +48,6 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
         self.text = text.lowercased()
     }
 
-    /// Every name.
-    static let any = NamePattern(unchecked: "*")
-
-    private init(unchecked text: String) {
-        self.text = text
-    }
-
-    /// Whether a (lower-cased) name is of this pattern.
-    package func matches(_ name: String) -> Bool {
-        let pattern = Array(text.utf8)
-        let bytes = Array(name.utf8)
-        // The usual two-finger match: on a mismatch, the last star takes one byte more. No recursion, no explosion.
-        var p = 0
-        var n = 0
-        var star: (pattern: Int, name: Int)?
-        while n < bytes.count {
-            if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
-                star = (p, n)
-                p += 1
-            } else if p < pattern.count, pattern[p] == bytes[n] {
-                p += 1
-                n += 1
-            } else if let last = star {
-                star = (last.pattern, last.name + 1)
-                p = last.pattern + 1
-                n = last.name + 1
-            } else {
-                return false
-            }
-        }
-        return pattern[p...].allSatisfy { $0 == UInt8(ascii: "*") }
-    }
-
     /// Whether it is one name, without a star.
     package var isExact: Bool { !text.utf8.contains(UInt8(ascii: "*")) }
 
@@ -112,9 +79,6 @@ package struct PortRange: Sendable, Hashable, CustomStringConvertible {
         self.first = first
         self.last = last
     }
-
-    /// Whether a port lies within.
-    package func contains(_ port: Int) -> Bool { (first...last).contains(port) }
 
     /// `20000-20999`, or one port; parsing gives it back.
     package var description: String { first == last ? "\(first)" : "\(first)-\(last)" }

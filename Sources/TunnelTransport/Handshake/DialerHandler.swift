@@ -29,6 +29,8 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         var received: UInt64
         /// How long the handshake may take from the moment the connection stands.
         var limit: TimeAmount
+        /// Nil when the server that answers is wanted, else what it is told.
+        var vet: NIOLoopBound<(Hello) -> Close?>
     }
 
     private let setup: Setup
@@ -97,8 +99,12 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         do {
             while !self.isOver, let frame = try self.decoder.next() {
                 switch try self.handshake?.receive(frame) {
-                case .send(let answer): context.writeAndFlush(self.wrapOutboundOut(answer), promise: nil)
                 case .done(let result): try self.finish(context, result)
+                case .meet(let peer):
+                    if let farewell = self.setup.vet.value(peer) { throw HandshakeError.unwanted(farewell) }
+                    if let proof = try self.handshake?.prove() {
+                        context.writeAndFlush(self.wrapOutboundOut(proof), promise: nil)
+                    }
                 case .wait, nil: break
                 }
             }

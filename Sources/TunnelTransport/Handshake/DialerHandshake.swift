@@ -12,16 +12,19 @@ struct DialerHandshake {
 
     enum Step {
         case wait
-        case send(ByteBuffer)
+        /// The other end has said who it is. Call `prove` to go on.
+        case meet(Hello)
         case done(Result)
     }
 
     /// ```
-    /// awaitingHello → awaitingProof → awaitingWelcome → finished
+    /// awaitingHello → met → awaitingProof → awaitingWelcome → finished
     /// ```
     private enum State {
-        /// Can transition to: awaitingProof.
+        /// Can transition to: met.
         case awaitingHello
+        /// Can transition to: awaitingProof.
+        case met(peer: Hello, HandshakeTranscript)
         /// Can transition to: awaitingWelcome.
         case awaitingProof(peer: Hello, HandshakeTranscript)
         /// Can transition to: finished.
@@ -72,6 +75,8 @@ struct DialerHandshake {
             }
             self.state = .finished
             return .done(Result(peer: peer, welcome: welcome))
+        case .met:
+            throw .malformed(WireError(.unexpected, "a frame before this end has proved itself"))
         case .finished:
             throw .malformed(WireError(.unexpected, "a frame behind the handshake"))
         }
@@ -90,6 +95,15 @@ struct DialerHandshake {
         let transcript = HandshakeTranscript(
             tokenID: self.hello.tokenID, dialerHello: self.hello.payload().readableBytesView, acceptorHello: bytes,
             certificate: self.certificate)
+        self.state = .met(peer: peer, transcript)
+        return .meet(peer)
+    }
+
+    /// This end's PROOF, once it has been decided that the other end is wanted.
+    mutating func prove() throws(HandshakeError) -> ByteBuffer {
+        guard case .met(let peer, let transcript) = self.state else {
+            throw .malformed(WireError(.unexpected, "a proof out of turn"))
+        }
         self.state = .awaitingProof(peer: peer, transcript)
         let link: [UInt8] =
             switch self.credential {
@@ -97,7 +111,7 @@ struct DialerHandshake {
             case .certificate: []
             }
         let session = self.ticket.map { transcript.resumeProof(for: .dialer, secret: $0.secret).bytes }
-        return .send(Proof(link: link, session: session ?? []).frame())
+        return Proof(link: link, session: session ?? []).frame()
     }
 
     private func verify(_ proof: Proof, _ transcript: HandshakeTranscript) throws(HandshakeError) {

@@ -87,8 +87,13 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
 
     package var description: String { self.detail }
 
-    static func malformed(_ error: WireError) -> HandshakeError {
+    package static func malformed(_ error: WireError) -> HandshakeError {
         HandshakeError(.malformed, error.description, farewell: Close(.protocolViolation, error.description))
+    }
+
+    /// This end does not want the server that answered, for now.
+    static func unwanted(_ farewell: Close) -> HandshakeError {
+        HandshakeError(.unwanted, farewell.reason, farewell: farewell)
     }
 
     /// One error for a wrong, an unknown and a missing secret.
@@ -151,6 +156,7 @@ extension HandshakeError {
             case .versionMismatch: .version
             case .notMe, .unknownSession: .resume
             case .busy: .busy
+            case .superseded: .unwanted
             case .protocolViolation, .misplaced: .malformed
             default: .disconnected
             }

@@ -12,10 +12,13 @@ package struct LinkDialer {
     private let pins: CertificatePins
     private let connectTimeout: TimeAmount
     private let handshakeLimit: TimeAmount
+    private let localAddress: SocketAddress?
 
+    /// - Parameter localAddress: where connections come from; nil: the kernel chooses.
     package init(
         eventLoop: any EventLoop, tls: TLSContext, party: LocalParty, credential: DialerCredential, pins: CertificatePins,
-        connectTimeout: TimeAmount = .seconds(5), handshakeLimit: TimeAmount = HandshakeDeadline.standard
+        connectTimeout: TimeAmount = .seconds(5), handshakeLimit: TimeAmount = HandshakeDeadline.standard,
+        localAddress: SocketAddress? = nil
     ) {
         self.eventLoop = eventLoop
         self.tls = tls
@@ -24,20 +27,23 @@ package struct LinkDialer {
         self.pins = pins
         self.connectTimeout = connectTimeout
         self.handshakeLimit = handshakeLimit
+        self.localAddress = localAddress
     }
 
     /// Dials `host:port`, a name being resolved anew each time. `completion` is called once, on the event loop, where
     /// this must be called too. With `ticket`, the session it is for is to go on; `received` is its count.
+    /// - Parameter vet: asked when the server has said who it is, before anything is proved: nil to go on, else what it
+    ///   is told instead. What it says may not be true at that point.
     package func dial(
         host: String, port: Int, ticket: ResumeTicket? = nil, received: UInt64 = 0,
-        completion: @escaping (Result<DialedLink, HandshakeError>) -> Void
+        vet: @escaping (Hello) -> Close? = { _ in nil }, completion: @escaping (Result<DialedLink, HandshakeError>) -> Void
     ) {
         let setup = DialerHandler.Setup(
             party: self.party, credential: self.credential, pins: self.pins, ticket: ticket, received: received,
-            limit: self.handshakeLimit)
+            limit: self.handshakeLimit, vet: NIOLoopBound(vet, eventLoop: self.eventLoop))
         let tls = self.tls
         let hostName = Placement.hostName(client: self.party.name)
-        let bootstrap = ClientBootstrap(group: self.eventLoop)
+        var bootstrap = ClientBootstrap(group: self.eventLoop)
             .linkOptions()
             .connectTimeout(self.connectTimeout)
             .channelInitializer { channel in
@@ -49,6 +55,7 @@ package struct LinkDialer {
                     try operations.addHandler(DialerHandler(setup: setup, seen: seen))
                 }
             }
+        if let localAddress = self.localAddress { bootstrap = bootstrap.bind(to: localAddress) }
         let connected: EventLoopFuture<any Channel> =
             if let address = try? SocketAddress(ipAddress: host, port: port) {
                 bootstrap.connect(to: address)

@@ -9,12 +9,21 @@ package enum OpenOutcome: Equatable, Sendable {
     case reset(ResetCode)
 }
 
+/// What is heard of an attempt to open a stream.
+package enum OpenProgress: Equatable, Sendable {
+    /// The other end has the OPEN and dials.
+    case accepted
+    /// The last that is heard of it.
+    case ended(OpenOutcome)
+}
+
 /// A stream with its local connection.
 struct LocalStream {
-    /// Nil while the local side of a stream that the peer opened is being dialled.
+    /// Nil while the local side of a stream that the peer opened is being dialled, and before a stream that was asked
+    /// for here is open.
     var socket: StreamSocket?
-    /// Told once how the opening ended; only for streams opened here.
-    var report: ((OpenOutcome) -> Void)?
+    /// Told how the opening goes, until it ended; only for streams opened here.
+    var report: ((OpenProgress) -> Void)?
     let destination: Destination
     let source: String
     let isOpenedHere: Bool

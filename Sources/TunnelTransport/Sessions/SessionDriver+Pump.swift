@@ -77,7 +77,7 @@ extension SessionDriver {
             self.environment.metrics.refused(refusal.code)
             self.session.reset(first.id, .cancelled)
             stream.socket?.abort()
-            stream.report?(.refused(refusal))
+            stream.report?(.ended(.refused(refusal)))
         }
     }
 
@@ -107,7 +107,9 @@ extension SessionDriver {
             link.abandon()
             self.linkClosed(link, cause: .silent)
         case .resumeExpired: self.end(.resumeExpired)
-        case nil: self.pump()
+        case nil:
+            self.reportHeartbeat()
+            self.pump()
         }
     }
 }

@@ -11,6 +11,22 @@ package protocol SessionDelegate: AnyObject {
     /// The link is gone; the session waits for another.
     func session(_ session: SessionDriver, lostLink cause: LinkLoss)
     func session(_ session: SessionDriver, ended end: SessionEnd)
+    /// The round trip was measured, or heartbeats go unanswered, or no longer.
+    func session(_ session: SessionDriver, heartbeat: HeartbeatReport)
+}
+
+extension SessionDelegate {
+    package func session(_ session: SessionDriver, heartbeat: HeartbeatReport) {}
+}
+
+/// What the heartbeat of a session's link says.
+package struct HeartbeatReport: Equatable, Sendable {
+    /// Smoothed; nil until measured.
+    package var roundTrip: Duration?
+    /// Two heartbeats went unanswered.
+    package var isLate: Bool
+    /// When the last PING that was answered had been sent.
+    package var answeredPing: Moment?
 }
 
 /// What all sessions of an event loop share.
@@ -43,6 +59,9 @@ package final class SessionDriver {
     var chargedBytes = 0
     var countedStreams = 0
     var countedReplay = 0
+    /// Streams that the peer asked for in the batch of bytes being read.
+    private var wanted: [(id: StreamID, open: Open)] = []
+    private var lastHeartbeat: HeartbeatReport?
     /// Streams opened here that are not answered yet, the oldest first.
     var openings: Deque<(id: StreamID, deadline: Moment)> = []
     var timer: Scheduled<Void>?
@@ -82,6 +101,7 @@ package final class SessionDriver {
         self.link = nil
         self.environment.metrics.links.decrement()
         link.abandon()
+        self.askForWanted()
         self.flushSockets()
         self.session.detach(now: self.environment.now)
         self.planTimer()
@@ -112,6 +132,7 @@ package final class SessionDriver {
         self.isEnded = true
         self.timer?.cancel()
         self.dirty = []
+        self.wanted = []
         self.openings = []
         let link = self.link
         self.link = nil
@@ -131,7 +152,7 @@ package final class SessionDriver {
             guard let stream = streams[id] else { continue }
             self.environment.metrics.reset(.sessionEnded)
             stream.socket?.abort()
-            stream.report?(.reset(.sessionEnded))
+            stream.report?(.ended(.reset(.sessionEnded)))
         }
     }
 
@@ -139,6 +160,20 @@ package final class SessionDriver {
 
     package func send(_ message: ControlMessage) {
         self.session.send(message)
+        self.planPump()
+    }
+
+    /// How long this end will look for a new link when this one breaks; the peer is told.
+    package func setResumeWindow(_ window: Duration) {
+        guard !self.isEnded else { return }
+        self.session.setResumeWindow(window)
+        self.planTimer()
+        self.planPump()
+    }
+
+    /// Finds out whether the other end still answers.
+    package func probe() {
+        self.session.probe()
         self.planPump()
     }
 
@@ -182,6 +217,21 @@ package final class SessionDriver {
     /// Opens a stream for a local connection. `report` is called once, possibly before this returns; unless the stream
     /// was opened, the connection has been reset by then.
     package func open(_ open: Open, for socket: StreamSocket, report: @escaping (OpenOutcome) -> Void) {
+        do throws(Refusal) {
+            let id = try self.request(open) { progress in
+                if case .ended(let outcome) = progress { report(outcome) }
+            }
+            self.locals[id]?.socket = socket
+            socket.attach(to: self, as: id)
+        } catch {
+            socket.abort()
+            report(.refused(error))
+        }
+    }
+
+    /// Asks for a stream that has no local connection yet. `report` is told of `accepted` and, last, how it ended; never
+    /// before this returns. On `opened` it must call `adopt`, or the stream is withdrawn.
+    package func request(_ open: Open, report: @escaping (OpenProgress) -> Void) throws(Refusal) -> StreamID {
         let id: StreamID
         do throws(Refusal) {
             guard !self.isEnded else { throw Refusal(.unreachable, "the session has ended") }
@@ -189,15 +239,30 @@ package final class SessionDriver {
             id = try self.session.open(open)
         } catch {
             self.environment.metrics.refused(error.code)
-            socket.abort()
-            return report(.refused(error))
+            throw error
         }
         self.environment.metrics.streamsOpenedLocally.increment()
+        let now = self.environment.now
         self.locals[id] = LocalStream(
-            socket: socket, report: report, destination: open.destination, source: open.source, isOpenedHere: true,
-            since: self.environment.now)
-        self.openings.append((id, self.environment.now + Self.openTimeout))
+            report: report, destination: open.destination, source: open.source, isOpenedHere: true, since: now)
+        self.openings.append((id, now + Self.openTimeout))
+        self.planPump()
+        return id
+    }
+
+    /// The local connection of a stream that was asked for with `request`.
+    package func adopt(_ id: StreamID, _ socket: StreamSocket) {
+        guard self.locals[id] != nil else { return socket.abort() }
+        self.locals[id]?.socket = socket
         socket.attach(to: self, as: id)
+        self.planPump()
+    }
+
+    /// Withdraws what was asked for with `request`; `report` is not called any more.
+    package func cancel(_ id: StreamID) {
+        guard self.locals.removeValue(forKey: id) != nil else { return }
+        self.environment.metrics.reset(.cancelled)
+        self.session.reset(id, .cancelled)
         self.planPump()
     }
 
@@ -226,7 +291,7 @@ package final class SessionDriver {
             self.environment.metrics.reset(code)
             self.session.reset(id, code)
             stream.socket?.abort()
-            stream.report?(.reset(code))
+            stream.report?(.ended(.reset(code)))
         }
         self.planPump()
     }
@@ -252,6 +317,8 @@ extension SessionDriver: LinkOwner {
     func linkReadCompleted(_ link: LinkHandler) {
         guard self.link === link, !self.isEnded else { return }
         if let sample = self.session.takeRoundTripSample() { self.environment.metrics.roundTripSeconds.record(sample.inSeconds) }
+        self.askForWanted()
+        self.reportHeartbeat()
         self.flushSockets()
         self.pump()
     }
@@ -264,6 +331,7 @@ extension SessionDriver: LinkOwner {
         guard self.link === link, !self.isEnded else { return }
         self.link = nil
         // What arrived behind the last complete batch counts as received, and will not come again.
+        self.askForWanted()
         self.flushSockets()
         self.environment.metrics.links.decrement()
         self.environment.metrics.linksLost.increment()
@@ -277,7 +345,7 @@ extension SessionDriver: LinkOwner {
         switch event {
         case .data(let id, let bytes): self.deliver(bytes, to: id)
         case .open(let id, let open): self.streamWanted(id, open)
-        case .accepted: break
+        case .accepted(let id): self.locals[id]?.report?(.accepted)
         case .opened(let id): self.streamOpened(id)
         case .refused(let id, let refusal): self.streamRefused(id, refusal)
         case .finished(let id): self.locals[id]?.socket?.finishOutputAfterFlush()
@@ -307,10 +375,33 @@ extension SessionDriver: LinkOwner {
         self.environment.metrics.streamsOpenedByPeer.increment()
         self.locals[id] = LocalStream(
             destination: open.destination, source: open.source, isOpenedHere: false, since: self.environment.now)
-        guard let delegate = self.delegate else {
-            return self.refuse(id, Refusal(.unreachable, "nobody serves this session"))
+        self.wanted.append((id, open))
+    }
+
+    /// Has the streams dialled that the peer asked for, except those it has withdrawn in the same breath.
+    private func askForWanted() {
+        guard !self.wanted.isEmpty else { return }
+        var wanted: [(id: StreamID, open: Open)] = []
+        swap(&wanted, &self.wanted)
+        for (id, open) in wanted where self.locals[id] != nil {
+            guard let delegate = self.delegate else {
+                self.refuse(id, Refusal(.unreachable, "nobody serves this session"))
+                continue
+            }
+            delegate.session(self, asks: id, for: open)
         }
-        delegate.session(self, asks: id, for: open)
+        wanted.removeAll(keepingCapacity: true)
+        if self.wanted.isEmpty { swap(&wanted, &self.wanted) }
+    }
+
+    /// Says what the heartbeat found, when it is news.
+    func reportHeartbeat() {
+        let answered = self.session.answeredPing
+        let isLate = self.session.isSuspect(now: self.environment.now)
+        guard answered != self.lastHeartbeat?.answeredPing || isLate != self.lastHeartbeat?.isLate else { return }
+        let report = HeartbeatReport(roundTrip: self.session.roundTrip, isLate: isLate, answeredPing: answered)
+        self.lastHeartbeat = report
+        self.delegate?.session(self, heartbeat: report)
     }
 
     private func streamOpened(_ id: StreamID) {
@@ -318,21 +409,22 @@ extension SessionDriver: LinkOwner {
         self.environment.metrics.openSeconds.record((self.environment.now - self.locals.values[index].since).inSeconds)
         self.locals.values[index].isOpen = true
         let report = self.locals.values[index].report.take()
-        report?(.opened)
+        report?(.ended(.opened))
+        if let stream = self.locals[id], stream.socket == nil { self.cancel(id) }
     }
 
     private func streamRefused(_ id: StreamID, _ refusal: Refusal) {
         guard let stream = self.locals.removeValue(forKey: id) else { return }
         self.environment.metrics.refused(refusal.code)
         stream.socket?.abort()
-        stream.report?(.refused(refusal))
+        stream.report?(.ended(.refused(refusal)))
     }
 
     private func streamReset(_ id: StreamID, _ code: ResetCode) {
         guard let stream = self.locals.removeValue(forKey: id) else { return }
         self.environment.metrics.reset(code)
         stream.socket?.abort()
-        stream.report?(.reset(code))
+        stream.report?(.ended(.reset(code)))
     }
 
     private func flushSockets() {
@@ -370,7 +462,7 @@ extension SessionDriver: StreamSocketOwner {
             self.environment.metrics.reset(.connectionReset)
             self.session.reset(id, .connectionReset)
         }
-        stream.report?(.reset(.connectionReset))
+        stream.report?(.ended(.reset(.connectionReset)))
         self.planPump()
     }
 }

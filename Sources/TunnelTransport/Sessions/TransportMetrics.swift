@@ -36,6 +36,10 @@ package struct TransportMetrics: Sendable {
     let linksLost = Counter(label: "gotunnel_links_lost_total")
     let handshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "accepted")])
     let loopLag = Recorder(label: "gotunnel_event_loop_lag_seconds", aggregate: true)
+    private let acceptHedges = Counter(label: "gotunnel_hedged_opens_total", dimensions: [("stage", "accept")])
+    private let dialHedges = Counter(label: "gotunnel_hedged_opens_total", dimensions: [("stage", "dial")])
+    private let failovers = Counter(label: "gotunnel_failovers_total")
+    private let heldOpens = Counter(label: "gotunnel_held_opens_total")
     private let failedHandshakes = Counter(label: "gotunnel_handshakes_total", dimensions: [("result", "failed")])
     private let resets: [ResetCode: Counter]
     private let refusals: [RefusalCode: Counter]
@@ -50,6 +54,15 @@ package struct TransportMetrics: Sendable {
     }
 
     func reset(_ code: ResetCode) { self.resets[code]?.increment() }
+    func attempted(_ reason: AttemptReason) {
+        switch reason {
+        case .first: break
+        case .acceptHedge: self.acceptHedges.increment()
+        case .dialHedge: self.dialHedges.increment()
+        case .failover: self.failovers.increment()
+        case .held: self.heldOpens.increment()
+        }
+    }
     func refused(_ code: RefusalCode) { self.refusals[code]?.increment() }
     func violation(_ kind: WireError.Kind) { self.violations[kind]?.increment() }
     package func rejected(_ failure: HandshakeFailure) {
@@ -87,4 +100,6 @@ package enum HandshakeFailure: String, Sendable, CaseIterable {
     case busy
     /// More handshakes at a time than are allowed.
     case overload
+    /// The dialer has a session with this server already, or enough of them.
+    case unwanted
 }

@@ -45,6 +45,8 @@ package final class StreamSocket: ChannelInboundHandler {
     private(set) var bytesWritten: UInt64 = 0
 
     private var onActive: ((StreamSocket) -> Void)?
+    /// Called when the connection ends before it was attached to a stream.
+    package var onEarlyEnd: (() -> Void)?
 
     /// - Parameter onActive: called once when the connection stands.
     package init(onActive: ((StreamSocket) -> Void)? = nil) { self.onActive = onActive }
@@ -53,6 +55,7 @@ package final class StreamSocket: ChannelInboundHandler {
     func attach(to owner: any StreamSocketOwner, as id: StreamID) {
         self.owner = owner
         self.id = id
+        self.onEarlyEnd = nil
         guard self.context != nil else { return owner.socketClosed(id, isClean: false) }
         self.passOn()
         if self.sawEnd { owner.socketFinished(id) }
@@ -133,6 +136,7 @@ package final class StreamSocket: ChannelInboundHandler {
     /// RST to the local program.
     func abort() {
         self.owner = nil
+        self.onEarlyEnd = nil
         self.waiting = nil
         guard let context = self.context else { return }
         self.context = nil
@@ -221,6 +225,7 @@ package final class StreamSocket: ChannelInboundHandler {
         let owner = self.owner
         self.owner = nil
         owner?.socketClosed(self.id, isClean: self.sawEnd && self.isOutputClosed)
+        self.onEarlyEnd.take()?()
     }
 
     private func passOn() {

@@ -1,0 +1,188 @@
+import NIOCore
+import TunnelSession
+import TunnelWire
+
+/// Turns local connections into streams of the best of several sessions: the driver of `HedgedOpener`.
+///
+/// Everything is on one event loop. Its owner says which sessions there are and what happens to them; what the sessions
+/// answer to an OPEN comes here by itself.
+package final class StreamOpener {
+    /// A local connection that is not a stream yet.
+    private struct Pending {
+        let socket: StreamSocket
+        let open: Open
+        /// Told once if there will be no stream.
+        let onRefusal: (Refusal) -> Void
+        /// What was asked for, by path.
+        var streams: [PathID: StreamID] = [:]
+    }
+
+    package private(set) var opener = HedgedOpener()
+    private let environment: TransportEnvironment
+    private var sessions: [PathID: SessionDriver] = [:]
+    private var pending: [OpeningID: Pending] = [:]
+    private var lastPath: UInt64 = 0
+    private var timer: Scheduled<Void>?
+    private var timerAt: Moment?
+    private var isActing = false
+    /// Called when a connection begins to wait because no session is up.
+    package var onHold: (() -> Void)?
+
+    package init(environment: TransportEnvironment) { self.environment = environment }
+
+    // MARK: Connections
+
+    /// Finds a stream for `socket`; if there is none, the connection is reset and `onRefusal` told why.
+    package func open(_ open: Open, for socket: StreamSocket, onRefusal: @escaping (Refusal) -> Void) {
+        let heldBefore = self.opener.held
+        let id = self.opener.open(open.destination, now: self.environment.now)
+        self.pending[id] = Pending(socket: socket, open: open, onRefusal: onRefusal)
+        socket.onEarlyEnd = { [weak self] in self?.abandoned(id) }
+        self.act()
+        if self.opener.held > heldBefore { self.onHold?() }
+    }
+
+    /// Connections that are not streams yet.
+    package var pendingCount: Int { self.pending.count }
+    /// Connections that wait for a session.
+    package var heldCount: Int { self.opener.held }
+
+    /// Gives up on every connection that is not a stream yet.
+    package func close() {
+        for id in self.pending.keys.sorted() {
+            self.pending[id]?.socket.abandon()
+            self.abandoned(id)
+        }
+        self.timer?.cancel()
+    }
+
+    private func abandoned(_ id: OpeningID) {
+        guard let pending = self.pending.removeValue(forKey: id) else { return }
+        for (path, stream) in pending.streams { self.sessions[path]?.cancel(stream) }
+        self.change { opener, _ in opener.abandon(id) }
+    }
+
+    // MARK: Sessions
+
+    /// A session with a link; gives the name by which it is spoken of from now on. `rank` is random.
+    package func began(_ session: SessionDriver, rank: UInt64) -> PathID {
+        self.lastPath += 1
+        let path = PathID(self.lastPath)
+        self.sessions[path] = session
+        self.change { $0.pathBegan(path, rank: rank, now: $1) }
+        return path
+    }
+
+    package func linked(_ path: PathID) { self.change { $0.pathLinked(path, now: $1) } }
+    package func lost(_ path: PathID) { self.change { $0.pathLost(path, now: $1) } }
+
+    package func ended(_ path: PathID) {
+        self.sessions[path] = nil
+        self.change { $0.pathEnded(path, now: $1) }
+    }
+
+    package func offers(_ path: PathID, _ services: Services) {
+        var offers: [Destination: Offer] = [:]
+        for service in services.services {
+            offers[.service(service.name)] = Offer(isHealthy: service.isHealthy, mayHedgeDial: service.mayHedgeDial)
+        }
+        self.change { $0.path(path, offers: offers, now: $1) }
+    }
+
+    package func drains(_ path: PathID, _ drains: Bool) { self.change { $0.path(path, drains: drains, now: $1) } }
+
+    package func heartbeat(_ path: PathID, _ report: HeartbeatReport) {
+        self.change {
+            $0.path(
+                path, roundTrip: report.roundTrip, isLate: report.isLate, answeredPing: report.answeredPing, now: $1)
+        }
+    }
+
+    /// New streams go there from now on.
+    package func prefer(_ path: PathID) { self.change { opener, _ in opener.prefer(path) } }
+
+    /// For so long a new session is worth waiting for.
+    package func expectSession(for span: Duration) {
+        self.change { opener, now in opener.expectsSessionUntil = now + span }
+    }
+
+    /// Whether new streams go there at present.
+    package func isActive(_ path: PathID) -> Bool { self.opener.choice.isActive(path) }
+    /// Whether it is not known to answer.
+    package func isSuspect(_ path: PathID) -> Bool { self.opener.isSuspect(path) }
+
+    private func change(_ body: (inout HedgedOpener, Moment) -> Void) {
+        body(&self.opener, self.environment.now)
+        self.act()
+    }
+
+    // MARK: Actions
+
+    private func act() {
+        // What an action brings about may come back here; the loop below goes on with it.
+        guard !self.isActing else { return }
+        self.isActing = true
+        while let action = self.opener.nextAction() { self.perform(action) }
+        self.isActing = false
+        self.planTimer()
+    }
+
+    private func perform(_ action: HedgedOpener.Action) {
+        switch action {
+        case .open(let id, let path, let reason): self.request(id, path, reason)
+        case .cancel(let id, let path):
+            if let stream = self.pending[id]?.streams.removeValue(forKey: path) { self.sessions[path]?.cancel(stream) }
+        case .win(let id, let path):
+            guard let pending = self.pending.removeValue(forKey: id), let stream = pending.streams[path] else { return }
+            self.sessions[path]?.adopt(stream, pending.socket)
+        case .fail(let id, let refusal):
+            guard let pending = self.pending.removeValue(forKey: id) else { return }
+            pending.socket.abandon()
+            pending.onRefusal(refusal)
+        case .probe(let path): self.sessions[path]?.probe()
+        }
+    }
+
+    private func request(_ id: OpeningID, _ path: PathID, _ reason: AttemptReason) {
+        guard let pending = self.pending[id], let session = self.sessions[path] else {
+            return self.opener.refused(id, by: path, Refusal(.unreachable, "the session has ended"), now: self.environment.now)
+        }
+        self.environment.metrics.attempted(reason)
+        do throws(Refusal) {
+            let stream = try session.request(pending.open) { [weak self] in self?.heard($0, id, path) }
+            self.pending[id]?.streams[path] = stream
+        } catch {
+            self.opener.refused(id, by: path, error, now: self.environment.now)
+        }
+    }
+
+    private func heard(_ progress: OpenProgress, _ id: OpeningID, _ path: PathID) {
+        let now = self.environment.now
+        switch progress {
+        case .accepted: self.opener.accepted(id, by: path, now: now)
+        case .ended(.opened): self.opener.opened(id, by: path, now: now)
+        case .ended(.refused(let refusal)):
+            self.pending[id]?.streams[path] = nil
+            self.opener.refused(id, by: path, refusal, now: now)
+        case .ended(.reset(let code)):
+            self.pending[id]?.streams[path] = nil
+            self.opener.refused(id, by: path, Refusal(.unreachable, "the stream was reset (\(code.label))"), now: now)
+        }
+        self.act()
+    }
+
+    // MARK: Time
+
+    private func planTimer() {
+        guard let wanted = self.opener.nextTimer else { return }
+        if let timerAt = self.timerAt, timerAt <= wanted { return }
+        self.timer?.cancel()
+        self.timerAt = wanted
+        let wait = max(0, wanted.nanoseconds - self.environment.now.nanoseconds)
+        self.timer = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
+            guard let self else { return }
+            self.timerAt = nil
+            self.change { $0.onTimer(now: $1) }
+        }
+    }
+}

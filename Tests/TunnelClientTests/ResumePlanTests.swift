@@ -1,0 +1,88 @@
+import Testing
+
+@testable import TunnelClient
+
+/// A generator whose numbers are known: SplitMix64 (Steele, Lea and Flood, 2014).
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+@Suite struct BackoffTests {
+    @Test func waitsDoubleFromATenthOfASecondToFifteenSeconds() {
+        for seed in 0..<200 {
+            var rng = SeededGenerator(state: UInt64(seed))
+            var backoff = Backoff()
+            var ceiling = Duration.milliseconds(100)
+            for _ in 0..<20 {
+                let wait = backoff.next(using: &rng)
+                #expect(wait >= ceiling / 2 && wait <= ceiling)
+                ceiling = min(ceiling * 2, .seconds(15))
+            }
+            #expect(ceiling == .seconds(15))
+        }
+    }
+
+    @Test func aFleetDoesNotComeBackInStep() {
+        let waits = (0..<1_000).map { seed in
+            var rng = SeededGenerator(state: UInt64(seed))
+            var backoff = Backoff()
+            return backoff.next(using: &rng)
+        }
+        #expect(Set(waits).count > 990)
+    }
+
+    @Test func aResetStartsOver() {
+        var rng = SeededGenerator(state: 1)
+        var backoff = Backoff()
+        for _ in 0..<10 { _ = backoff.next(using: &rng) }
+        backoff.reset()
+        #expect(backoff.next(using: &rng) <= .milliseconds(100))
+    }
+}
+
+@Suite struct ResumePlanTests {
+    private var rng = SeededGenerator(state: 7)
+    private var plan = ResumePlan()
+
+    @Test mutating func refusedTwiceTwoHundredMillisecondsApartEndsTheSession() {
+        #expect(self.plan.failed(.connectionRefused, using: &self.rng) == .resume(after: .milliseconds(200)))
+        #expect(self.plan.failed(.connectionRefused, using: &self.rng) == .abandon)
+    }
+
+    @Test mutating func refusalsMustFollowEachOther() {
+        _ = self.plan.failed(.connectionRefused, using: &self.rng)
+        _ = self.plan.failed(.other, using: &self.rng)
+        #expect(self.plan.failed(.connectionRefused, using: &self.rng) == .resume(after: .milliseconds(200)))
+    }
+
+    @Test mutating func aLinkInBetweenMakesARefusalTheFirstAgain() {
+        _ = self.plan.failed(.connectionRefused, using: &self.rng)
+        self.plan.connected()
+        #expect(self.plan.failed(.connectionRefused, using: &self.rng) == .resume(after: .milliseconds(200)))
+    }
+
+    @Test mutating func anotherInstanceIsAskedForANewSessionBesideTheOld() {
+        #expect(self.plan.failed(.otherInstance, using: &self.rng) == .replace)
+    }
+
+    @Test mutating func aSessionThatTheRightInstanceDoesNotKnowIsOver() {
+        #expect(self.plan.failed(.unknownSession, using: &self.rng) == .abandon)
+    }
+
+    @Test mutating func whatMayPassIsTriedAgainLaterAndLater() {
+        var waits: [Duration] = []
+        for _ in 0..<12 {
+            guard case .resume(let wait) = self.plan.failed(.other, using: &self.rng) else { return }
+            waits.append(wait)
+        }
+        #expect(waits.count == 12 && waits[0] <= .milliseconds(100) && waits[11] >= .milliseconds(7_500))
+    }
+}
