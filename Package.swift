@@ -91,6 +91,18 @@ let package = Package(
         .executableTarget(
             name: "gotunnel-client", dependencies: ["Admin", "Daemon", "Settings", "TunnelClient", argumentParser],
             swiftSettings: strict),
+        .target(
+            name: "ChaosHarness",
+            dependencies: [
+                "Admin", "Identity", "Settings", "TunnelClient", nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"),
+                product("NIOTLS", "swift-nio"), logging,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "gotunnel-chaos",
+            dependencies: [
+                "Admin", "ChaosHarness", "Identity", "Settings", nioCore, argumentParser,
+                product("UnixSignals", "swift-service-lifecycle"),
+            ], swiftSettings: strict),
         .executableTarget(
             name: "gotunnelctl", dependencies: ["Admin", "Identity", "Settings", argumentParser], swiftSettings: strict),
         .testTarget(name: "TunnelWireTests", dependencies: ["TunnelWire", nioCore], swiftSettings: strict),
@@ -103,6 +115,11 @@ let package = Package(
             dependencies: [
                 "Identity", product("Crypto", "swift-crypto"), product("X509", "swift-certificates"),
                 product("SwiftASN1", "swift-asn1"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ChaosHarnessTests",
+            dependencies: [
+                "ChaosHarness", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"), product("NIOHTTP1", "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
         .testTarget(

@@ -107,8 +107,9 @@ extension GotunnelClient: DaemonService {
     package var admin: any AdminSource { ClientAdmin(self) }
 
     package func observe(_ metrics: TunnelMetrics) {
-        let budget = self.budget
+        let (budget, links) = (self.budget, self.links)
         metrics.registry.onScrape {
+            for state in LinkStatus.State.allCases { metrics.links(state).set(links[state]) }
             metrics.memory.set(budget.held)
             metrics.memoryBudget.set(budget.limit)
         }

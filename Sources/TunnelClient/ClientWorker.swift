@@ -22,7 +22,7 @@ final class ClientWorker: ServerLinksDelegate {
 
     init(
         settings: ClientSettings, dialer: LinkDialer, servers: LearnedServersFile?, exposures: ExposureBoard,
-        environment: TransportEnvironment, logger: Logger
+        environment: TransportEnvironment, counts: LinkCounts, logger: Logger
     ) {
         self.name = settings.name
         self.dialTimeout = settings.dialTimeout
@@ -31,7 +31,8 @@ final class ClientWorker: ServerLinksDelegate {
         self.refusals = RefusalLog(logger: logger)
         self.opener = StreamOpener(environment: environment)
         self.links = ServerLinks(
-            settings: settings, dialer: dialer, file: servers, opener: self.opener, environment: environment, logger: logger)
+            settings: settings, dialer: dialer, file: servers, opener: self.opener, environment: environment, counts: counts,
+            logger: logger)
         self.forwards = ForwardBoard(client: settings.name, environment: environment, logger: logger, opener: self.opener)
         self.links.delegate = self
         self.opener.onHold = { [weak links = self.links] in links?.hurry() }

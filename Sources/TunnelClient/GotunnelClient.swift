@@ -16,6 +16,7 @@ package final class GotunnelClient: Service {
     let settings: Mutex<ClientSettings>
     let startedAt = Timestamp.now()
     let exposures: ExposureBoard
+    let links: LinkCounts
     let budget: MemoryBudget
     let totals: TransportTotals
     private let surroundings: Surroundings
@@ -53,6 +54,7 @@ package final class GotunnelClient: Service {
         let metrics = TransportMetrics()
         let exposures = ExposureBoard(logger: logger)
         exposures.apply(settings.exposures)
+        let counts = LinkCounts()
         let servers = LearnedServersFile(directory: settings.stateDirectory)
         let worker = try await loop.submit {
             let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: loop)
@@ -60,17 +62,17 @@ package final class GotunnelClient: Service {
             LoopLag.watch(environment)
             let worker = ClientWorker(
                 settings: settings, dialer: dialer, servers: servers, exposures: exposures, environment: environment,
-                logger: logger)
+                counts: counts, logger: logger)
             return NIOLoopBound(worker, eventLoop: loop)
         }.get()
         return GotunnelClient(
             loaded: loaded, surroundings: surroundings, logger: logger, group: group, worker: worker, party: party,
-            exposures: exposures, budget: budget, totals: metrics.totals, lock: lock)
+            exposures: exposures, links: counts, budget: budget, totals: metrics.totals, lock: lock)
     }
 
     private init(
         loaded: LoadedSettings<ClientSettings>, surroundings: Surroundings, logger: Logger, group: MultiThreadedEventLoopGroup,
-        worker: NIOLoopBound<ClientWorker>, party: LocalParty, exposures: ExposureBoard, budget: MemoryBudget,
+        worker: NIOLoopBound<ClientWorker>, party: LocalParty, exposures: ExposureBoard, links: LinkCounts, budget: MemoryBudget,
         totals: TransportTotals, lock: StateLock
     ) {
         self.settings = Mutex(loaded.settings)
@@ -81,6 +83,7 @@ package final class GotunnelClient: Service {
         self.worker = worker
         self.party = party
         self.exposures = exposures
+        self.links = links
         self.budget = budget
         self.totals = totals
         self.lock = lock

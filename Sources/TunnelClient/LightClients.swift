@@ -77,7 +77,7 @@ package final class LightClients: Sendable {
             let dialer = proof.dialer(own, party: party, eventLoop: environment.eventLoop, localAddress: source(number))
             return ClientWorker(
                 settings: own, dialer: dialer, servers: nil, exposures: ExposureBoard(logger: logger), environment: environment,
-                logger: logger)
+                counts: LinkCounts(), logger: logger)
         }
     }
 

@@ -1,6 +1,16 @@
 import Admin
+import Synchronization
 import TunnelSession
 import TunnelTransport
+
+/// How many links are in which state; written by the event loop, read by whoever scrapes metrics.
+final class LinkCounts: Sendable {
+    private let counts = Mutex<[LinkStatus.State: Int]>([:])
+
+    func set(_ counts: [LinkStatus.State: Int]) { self.counts.withLock { $0 = counts } }
+
+    subscript(_ state: LinkStatus.State) -> Int { self.counts.withLock { $0[state] ?? 0 } }
+}
 
 /// One link as status shows it.
 struct LinkState {

@@ -38,8 +38,8 @@ final class ServerConnection {
     var services: [String: Bool]?
     /// Who answered; nil until somebody has proved himself.
     private(set) var peer: Hello?
-    /// Since when it is in its present state.
-    private(set) var since = Timestamp.now()
+    /// What status shows of it, and since when that is so, as far as it was looked at.
+    private var shown: (state: LinkStatus.State, since: Timestamp) = (.down, .now())
     /// Why there is no link; nil while there is one.
     private(set) var downReason: String? = "dialling"
     private let host: String
@@ -78,6 +78,12 @@ final class ServerConnection {
     var isUp: Bool { self.session?.isAttached ?? false }
 
     func start() { self.dialFresh() }
+
+    /// It is in this state now; gives since when.
+    func entered(_ state: LinkStatus.State) -> Timestamp {
+        if self.shown.state != state { self.shown = (state, .now()) }
+        return self.shown.since
+    }
 
     /// Says good-bye and dials no more.
     func stop(_ code: CloseCode, _ reason: String) {
@@ -184,7 +190,6 @@ final class ServerConnection {
     private func linkIsUp(_ dialed: DialedLink, _ event: Logger.Message) {
         self.plan.connected()
         self.peer = dialed.peer
-        self.since = Timestamp.now()
         self.downReason = nil
         self.logger.notice(
             event,
@@ -221,7 +226,6 @@ extension ServerConnection: SessionDelegate {
     }
 
     func session(_ session: SessionDriver, lostLink cause: LinkLoss) {
-        self.since = Timestamp.now()
         self.downReason = cause.description
         self.logger.notice(
             "link lost; resuming the session", metadata: ["server": "\(self.peer?.name ?? "")", "cause": "\(cause.description)"])
@@ -231,7 +235,6 @@ extension ServerConnection: SessionDelegate {
 
     func session(_ session: SessionDriver, ended end: SessionEnd) {
         guard session === self.driver, !self.isOver else { return }
-        self.since = Timestamp.now()
         self.downReason = end.description
         let isReplaced = self.isReplacing
         self.isOver = !isReplaced

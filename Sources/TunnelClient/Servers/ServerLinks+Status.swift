@@ -25,9 +25,22 @@ extension ServerLinks {
         return self.states.compactMap(\.reason).first ?? "not connected yet"
     }
 
+    /// Notes in which state every link is, for metrics and for the time since when it is so.
+    func noteStates() {
+        var counts: [LinkStatus.State: Int] = [:]
+        for connection in self.connections { counts[self.state(of: connection).state, default: 0] += 1 }
+        self.counts.set(counts)
+    }
+
     private func state(of connection: ServerConnection) -> LinkState {
+        var state = self.presentState(of: connection)
+        state.since = connection.entered(state.state)
+        return state
+    }
+
+    private func presentState(of connection: ServerConnection) -> LinkState {
         var state = LinkState(
-            server: connection.peer?.name, address: connection.endpoint.description, state: .down, since: connection.since,
+            server: connection.peer?.name, address: connection.endpoint.description, state: .down, since: .now(),
             reason: connection.downReason ?? self.failures[connection.endpoint]?.reason)
         guard connection.isUp, let path = connection.path, let session = connection.session?.snapshot() else { return state }
         state.roundTrip = session.roundTrip

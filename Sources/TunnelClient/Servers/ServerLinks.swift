@@ -35,6 +35,8 @@ final class ServerLinks {
     var failures: [Endpoint: (reason: String, since: Timestamp)] = [:]
     /// The server that an operator wants new streams to go to, until it is reached or this long.
     var wanted: (server: String, until: Moment)?
+    /// How many links are in which state, for whoever asks from another thread.
+    let counts: LinkCounts
     var rng = SystemRandomNumberGenerator()
     private var dialer: LinkDialer
     /// Where what was learned is kept; nil: nowhere.
@@ -51,9 +53,10 @@ final class ServerLinks {
 
     init(
         settings: ClientSettings, dialer: LinkDialer, file: LearnedServersFile?, opener: StreamOpener,
-        environment: TransportEnvironment, logger: Logger
+        environment: TransportEnvironment, counts: LinkCounts, logger: Logger
     ) {
         self.settings = settings
+        self.counts = counts
         self.dialer = dialer
         self.file = file
         self.opener = opener
@@ -131,7 +134,14 @@ final class ServerLinks {
     /// The directory has other addresses than before.
     func entriesChanged() {
         self.plan.setEntries(self.directory.addresses, now: self.now, using: &self.rng)
+        self.forgetOldFailures()
         self.carryOut()
+    }
+
+    /// Of places that are not known any more nobody wants to hear.
+    private func forgetOldFailures() {
+        let known = Set(self.plan.endpoints)
+        self.failures = self.failures.filter { known.contains($0.key) }
     }
 
     /// Does what the plan says is due.
@@ -140,6 +150,7 @@ final class ServerLinks {
         self.isPlanning = true
         while let step = self.plan.next(now: self.now, using: &self.rng) { self.perform(step) }
         self.isPlanning = false
+        self.noteStates()
         self.planTimer()
     }
 
@@ -168,6 +179,7 @@ final class ServerLinks {
                 switch result {
                 case .success(let addresses):
                     self.plan.resolved(entry, addresses.map(\.shortText), now: self.now, using: &self.rng)
+                    self.forgetOldFailures()
                 case .failure(let error):
                     self.note(failure: "\(error)", kind: "name", address: "\(entry)")
                     self.plan.resolveFailed(entry, now: self.now, using: &self.rng)

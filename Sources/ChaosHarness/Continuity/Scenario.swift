@@ -1,0 +1,127 @@
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// One fault to rehearse, and what is promised meanwhile.
+package struct Scenario: Sendable {
+    package let name: String
+    package let title: String
+    package let promise: Promise
+    /// What happens, beginning at the moment of the fault, and how the stage is put right afterwards.
+    let fault: @Sendable (Stage, Stage.Place) async throws -> Void
+    /// How the stage differs from the usual one.
+    var prepare: @Sendable (inout Stage.Plan) -> Void = { _ in }
+    /// For how long requests are made; the fault comes after a quarter of it, at most 5 s.
+    var duration: Duration = .seconds(20)
+    /// When the streams made last finish by themselves; nil: never.
+    var finishAfter: String?
+    /// A check of its own, after the run: a broken promise, or nil.
+    var check: (@Sendable (Stage, RequestsReport) async throws -> String?)?
+
+    package var needsRoot: Bool {
+        var plan = Stage.Plan(programs: "", folder: "")
+        self.prepare(&plan)
+        return plan.network == .namespaces
+    }
+}
+
+extension Scenario {
+    /// The table of `make continuity`, in its order.
+    package static let all: [Scenario] = [
+        .none, .kill, .stop, .cut(.bothWays, "cut", "silent cut, both ways"),
+        .cut(.onlyThere, "cut-there", "silent cut, client to server"),
+        .cut(.onlyBack, "cut-back", "silent cut, server to client"), .resets, .backend, .drain, .everything, .slowBackend,
+    ]
+
+    private static let none = Scenario(
+        name: "none", title: "nothing at all", promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
+    ) { _, _ in }
+
+    private static let kill = Scenario(
+        name: "kill", title: "SIGKILL of the active server",
+        promise: Promise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
+    ) { stage, struck in
+        stage.cast[struck.name]?.signal(SIGKILL)
+    }
+
+    private static let stop = Scenario(
+        name: "stop", title: "SIGSTOP of it for 10 s, then SIGCONT",
+        promise: Promise(.absolute(300), .surviveOrEndWithin(10_000), countsRequestsUnderWay: false)
+    ) { stage, struck in
+        stage.cast[struck.name]?.signal(SIGSTOP)
+        try await Task.sleep(for: .seconds(10))
+        stage.cast[struck.name]?.signal(SIGCONT)
+    }
+
+    private static func cut(_ cut: NamespaceLab.Cut, _ name: String, _ title: String) -> Scenario {
+        var scenario = Scenario(
+            name: name, title: title,
+            promise: Promise(.absolute(300), .resetWithin(10_000), countsRequestsUnderWay: false)
+        ) { stage, struck in
+            guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
+            try stage.lab?.cut(cut, between: stage.places.count, and: index)
+        }
+        scenario.prepare = { $0.network = .namespaces }
+        return scenario
+    }
+
+    private static let resets = {
+        var scenario = Scenario(
+            name: "resets", title: "RST of its link, 50 times",
+            promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
+        ) { stage, struck in
+            guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
+            for _ in 0..<50 {
+                stage.relays[index].resetAll()
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+        scenario.prepare = { $0.hasRelays = true }
+        return scenario
+    }()
+
+    private static let backend = Scenario(
+        name: "apiserver", title: "the apiserver behind it dies",
+        promise: Promise(.anything, .endWithin(1_000), countsRequestsUnderWay: false)
+    ) { stage, struck in
+        stage.cast["backend-\(struck.name)"]?.signal(SIGKILL)
+        try await Task.sleep(for: .seconds(8))
+        try stage.restartBackend(of: struck)
+    }
+
+    private static let drain = {
+        var scenario = Scenario(
+            name: "drain", title: "drain of it (drain_timeout 10 s)",
+            promise: Promise(.anything, .finishOrMeetDeadline(9_500), countsRequestsUnderWay: true)
+        ) { stage, struck in
+            try Shell.run([stage.program("gotunnelctl"), "drain", "--socket", struck.socket])
+        }
+        scenario.prepare = { $0.serverLines = ["drain_timeout: 10s"] }
+        // Half of them before the deadline: they have run for some seconds when the drain begins.
+        scenario.finishAfter = "8s..26s"
+        return scenario
+    }()
+
+    private static let everything = Scenario(
+        name: "all", title: "all servers gone for 3 s",
+        promise: Promise(.anything, .none, countsRequestsUnderWay: false)
+    ) { stage, _ in
+        for place in stage.places { stage.cast[place.name]?.signal(SIGKILL) }
+        try await Task.sleep(for: .seconds(3))
+        for place in stage.places { try stage.startServer(place) }
+    }
+
+    private static let slowBackend = {
+        var scenario = Scenario(
+            name: "slow-backend", title: "backend behind 500 ms, hedge_dial",
+            promise: Promise(.anything, .none, countsRequestsUnderWay: true)
+        ) { _, _ in }
+        scenario.prepare = { plan in
+            plan.network = .namespaces
+            plan.isFar = true
+            plan.apiserverLines = "hedge_dial: true, health: {type: tcp, interval: 60s, timeout: 5s}"
+        }
+        scenario.check = { stage, requests in try await HedgeShare(stage, requests).problem }
+        return scenario
+    }()
+}

@@ -1,0 +1,61 @@
+import NIOCore
+
+/// One run of ``StreamTraffic``, bound to its event loop.
+final class StreamsRun {
+    private let plan: StreamsPlan
+    private let loop: any EventLoop
+    private let report: EventLoopPromise<StreamsReport>
+    private let started: NIODeadline
+    private var onOpened: ((Int) -> Void)?
+    private var streams: [PatternStream] = []
+    private var isOver = false
+
+    /// - Parameters:
+    ///   - onOpened: called once, with the number of streams that opened.
+    ///   - report: completed once, after ``begin()`` was called.
+    init(
+        _ plan: StreamsPlan, loop: any EventLoop, onOpened: @escaping (Int) -> Void, report: EventLoopPromise<StreamsReport>
+    ) {
+        self.plan = plan
+        self.loop = loop
+        self.onOpened = onOpened
+        self.report = report
+        self.started = .now()
+    }
+
+    func begin() {
+        streams = (0..<plan.count).map { index in
+            PatternStream(id: index + 1, plan: plan, loop: loop) { self.streamChanged() }
+        }
+        let run = NIOLoopBound(self, eventLoop: loop)
+        for index in streams.indices {
+            loop.scheduleTask(deadline: started + StreamsPlan.dialSpacing * index) { run.value.dial(index) }
+        }
+        loop.scheduleTask(deadline: started + plan.duration) { run.value.stop() }
+        streamChanged()
+    }
+
+    func stop() {
+        guard !isOver else { return }
+        isOver = true
+        announce()
+        let now = NIODeadline.now()
+        let results = streams.map { $0.result(started: started, now: now) }
+        for stream in streams { stream.abandon() }
+        report.succeed(StreamsReport(startedAtMs: TrafficClock.milliseconds(started), streams: results))
+    }
+
+    private func dial(_ index: Int) { if !isOver { streams[index].dial() } }
+
+    private func streamChanged() {
+        guard !isOver else { return }
+        if streams.allSatisfy({ $0.hasOpened || $0.hasEnded }) { announce() }
+        if streams.allSatisfy(\.hasEnded) { stop() }
+    }
+
+    private func announce() {
+        guard let onOpened else { return }
+        self.onOpened = nil
+        onOpened(streams.count { $0.hasOpened })
+    }
+}

@@ -1,0 +1,12 @@
+import Admin
+import ArgumentParser
+
+/// `gotunnel-chaos`: rehearses failures.
+@main
+struct GotunnelChaos: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gotunnel-chaos",
+        abstract: "Rehearses failures with real programs, and says what the traffic noticed.",
+        version: "gotunnel-chaos \(Version.current)",
+        subcommands: [ContinuityCommand.self, TrafficCommand.self, BackendCommand.self])
+}
