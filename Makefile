@@ -3,10 +3,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help setup build demo test bench lint clean install
+.PHONY: help setup build demo test bench continuity lint clean install
 
 help:  ## lists the targets (this text)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## installs what is lacking, or says what to install
 	@scripts/setup
@@ -26,6 +26,10 @@ test:  ## runs all test suites (the first time with long builds)
 bench: build  ## compares with two HAProxy and with no relay (BENCH="--long ...")
 	@scripts/setup bench
 	@bench/run $(BENCH)
+
+continuity: build  ## takes servers away under traffic and judges what is noticed (CONTINUITY="--only kill ...")
+	@scripts/setup continuity
+	@bin/gotunnel-chaos continuity $(CONTINUITY)
 
 lint:  ## checks formatting and syntax
 	@scripts/lint
