@@ -50,7 +50,7 @@ struct ContinuityReportTests {
         report.skipped = ["cut": String(repeating: "a long reason ", count: 12)]
         let lines = report.text().split(separator: "\n")
         #expect(lines.allSatisfy { $0.count <= 100 }, "\(lines.map(\.count))")
-        #expect(lines.contains { $0.contains(title) && $0.contains("20000: 12345") })
+        #expect(lines.contains { $0.hasPrefix(title + " ") && $0.contains(" 20000 ") && $0.hasSuffix(" BROKEN") })
         #expect(lines.joined(separator: "\n").contains("48 reset"))
     }
 
@@ -62,11 +62,11 @@ struct ContinuityReportTests {
         #expect(!self.report(judgement).held)
         #expect(self.report(judgement).text().contains("BROKEN: 1 new connections failed"))
         judgement.isVoid = true
-        #expect(self.report(judgement).held && !self.report(judgement).isComplete)
+        #expect(self.report(judgement).held && !self.report(judgement).isComplete && !self.report(judgement).isJudged)
         #expect(self.report(judgement).text().contains("VOID"))
         var report = self.report(self.judgement())
         report.skipped["cut"] = "needs root"
-        #expect(report.held && !report.isComplete)
+        #expect(report.held && !report.isComplete && report.isJudged)
     }
 
     @Test("a scenario that could not be played to its end breaks the whole")

@@ -43,6 +43,16 @@ struct JudgeTests {
         #expect(!judged.judgement.held)
     }
 
+    @Test("while a fault comes about, requests are under way")
+    func faultTakesTime() {
+        var judged = Judged()
+        judged.fault = 51_000...51_015
+        judged.requests[101] = .request(at: 1_010, took: 5, error: "reset")
+        #expect(judged.judgement.held)
+        judged.requests[102] = .request(at: 1_020, took: 5, error: "reset")
+        #expect(judged.judgement.failed == 1)
+    }
+
     @Test("the slowest may take the median, the limit and the control's slowest, and no more", arguments: [64.0, 66.0])
     func overMedian(took: Double) {
         var judged = Judged()
@@ -213,10 +223,11 @@ private struct Judged {
         .stream(4, on: "b", .open),
     ]
     var corrupt = 0
+    var fault = 51_000.0...51_000.0
 
     var judgement: Judgement {
         // The reports began at different moments of the common clock.
-        Judge(self.promise, struck: "a", faultAt: 51_000).judge(
+        Judge(self.promise, struck: "a", fault: self.fault).judge(
             RequestsReport(startedAtMs: 50_000, intervalMs: 10, requests: self.requests + self.controls),
             [StreamsReport(startedAtMs: 50_000, streams: self.streams)], corrupt: self.corrupt)
     }

@@ -46,12 +46,15 @@ extension Integration {
                     return row["healthy"].bool == false ? row["reason"].text : nil
                 }
                 #expect(reason.contains("worker-1") || reason.contains("port"), "\(reason)")
-                let part = reason.prefix { $0 != "\"" }.prefix(40)
+                // The client says which server it was, the server does not.
+                #expect(reason.hasPrefix("\(TunnelPair.serverName): "))
+                let told = String(reason.dropFirst(TunnelPair.serverName.count + 2))
+                let part = told.prefix { $0 != "\"" }.prefix(40)
                 try await eventually("the reason in the client's log") {
                     try pair.client.log.contains("exposure refused by server") && pair.client.log.contains(part) ? true : nil
                 }
                 let row = try await pair.serverAdmin.json("exposures")[0]
-                #expect(row["healthy"].bool == false && row["reason"].text == reason)
+                #expect(row["healthy"].bool == false && row["reason"].text == told)
                 #expect(!isListening(try pair.exposure("web")))
             }
             await echo.stop()
@@ -87,7 +90,7 @@ extension Integration {
                     let admin = AdminAccess(socket: pair.folder["o.sock"])
                     let wanted = "port \(port) belongs to exposure web of client worker-1"
                     try await eventually("the reason in the status of the second client") {
-                        try await admin.status()["exposures"][0]["reason"].text == wanted ? true : nil
+                        try await admin.status()["exposures"][0]["reason"].text == "\(TunnelPair.serverName): \(wanted)" ? true : nil
                     }
                     #expect(other.log.contains(wanted))
                     try await TestConnection.connect(port: port).use { connection in
