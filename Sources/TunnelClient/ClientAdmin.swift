@@ -21,14 +21,18 @@ struct ClientAdmin: AdminSource {
 
     func status() async throws -> DaemonStatus {
         let problem = await self.readiness()
-        let (links, forwards, sessions) = try await self.client.onLoop { worker in
-            (worker.links.states.map(LinkStatus.init), Self.forwards(of: worker), worker.links.sessions)
+        let (links, forwards, sessions, servers) = try await self.client.onLoop { worker in
+            (
+                worker.links.states.map(LinkStatus.init), Self.forwards(of: worker), worker.links.sessions,
+                worker.links.linkedServers
+            )
         }
         return .client(
             ClientStatus(
                 name: self.client.settings.withLock { $0.name }, ready: problem == nil, reason: problem,
                 draining: self.client.isDraining, links: links,
-                streams: sessions.reduce(0) { $0 + $1.streams }, forwards: forwards, exposures: self.exposureStatus,
+                streams: sessions.reduce(0) { $0 + $1.streams }, forwards: forwards,
+                exposures: self.client.exposures.entries.map { ExposureStatus($0, servers: servers) },
                 process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
                 sessions: SessionTotals(
                     linked: sessions.count(where: \.isAttached), waiting: sessions.count { !$0.isAttached },
@@ -44,13 +48,13 @@ struct ClientAdmin: AdminSource {
 
     func exposures() async throws -> [ExposureRow] {
         let (name, servers) = try await self.client.onLoop { [client] worker in
-            (client.settings.withLock { $0.name }, worker.links.connections.filter(\.isUp).compactMap(\.peer?.name).sorted())
+            (client.settings.withLock { $0.name }, worker.links.linkedServers)
         }
         return self.client.exposures.entries.map { entry in
-            let status = ExposureStatus(entry)
-            let serving = status.healthy || entry.health.isHealthy ? servers.filter { entry.problems[$0] == nil } : []
+            let status = ExposureStatus(entry, servers: servers)
+            let serving = entry.health.isHealthy ? servers.filter { entry.problems[$0] == nil } : []
             return ExposureRow(
-                client: name, name: status.name, port: status.port, healthy: entry.health.isHealthy && !serving.isEmpty,
+                client: name, name: status.name, port: status.port, healthy: status.healthy && !serving.isEmpty,
                 servers: serving, reason: status.reason)
         }
     }
@@ -84,8 +88,6 @@ struct ClientAdmin: AdminSource {
         }
     }
 
-    private var exposureStatus: [ExposureStatus] { self.client.exposures.entries.map(ExposureStatus.init) }
-
     private static func forwards(of worker: ClientWorker) -> [ForwardStatus] {
         worker.forwards.entries.map { entry in
             let reason = entry.problem ?? worker.links.problem(with: entry.service)
@@ -95,11 +97,13 @@ struct ClientAdmin: AdminSource {
 }
 
 extension ExposureStatus {
-    init(_ entry: ExposureBoard.Entry) {
+    /// Healthy when the target is and not every server that there is a link with has something against it.
+    init(_ entry: ExposureBoard.Entry, servers: [String]) {
+        let isRefused = servers.isEmpty ? !entry.problems.isEmpty : servers.allSatisfy { entry.problems[$0] != nil }
         let healthProblem = entry.health.isHealthy ? nil : entry.health.reason ?? "its target is down"
         self.init(
             name: entry.settings.name, target: "\(entry.settings.target)", port: entry.settings.remotePort,
-            healthy: entry.health.isHealthy && entry.problem == nil, reason: entry.problem ?? healthProblem)
+            healthy: entry.health.isHealthy && !isRefused, reason: entry.problem ?? healthProblem)
     }
 }
 

@@ -2,6 +2,7 @@ import Admin
 import ArgumentParser
 import ChaosHarness
 import Foundation
+import UnixSignals
 
 /// `gotunnel-chaos continuity`.
 struct ContinuityCommand: AsyncParsableCommand {
@@ -13,14 +14,15 @@ struct ContinuityCommand: AsyncParsableCommand {
             that carry a counted pattern. Every time is judged beside a control: the same requests straight to a
             backend. Cuts need root, for network namespaces.
 
-            Exit code 0: every promise held; 1: one was broken; 75: something could not be run or judged here.
+            Exit code 0: every promise held; 1: one was broken; 75: something could not be run or judged here;
+            130: stopped by a signal, after everything that was started has been ended.
             """)
 
     @Option(help: ArgumentHelp("The folder with the programs.", valueName: "folder"))
     var programs = "bin"
 
     @Option(help: ArgumentHelp("Where reports, logs and raw figures go.", valueName: "folder"))
-    var report = "continuity-report"
+    var report = "reports/continuity"
 
     @Option(help: ArgumentHelp("Run this scenario alone; may be given several times.", valueName: "name"))
     var only: [String] = []
@@ -30,6 +32,9 @@ struct ContinuityCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("How many clients lose a server at once.", valueName: "number"))
     var clients = 1_000
+
+    @Flag(help: "Exit with 0 although something could not be run here.")
+    var allowSkips = false
 
     @Flag(help: "List the scenarios and end.")
     var list = false
@@ -57,14 +62,36 @@ struct ContinuityCommand: AsyncParsableCommand {
                 throw ValidationError("\(programs)/\(program) is missing: run make build, or name the folder with --programs")
             }
         }
-        var result = ContinuityReport(date: Timestamp.now().description, machine: Machine.description, version: Version.current)
-        try await runScenarios(programs, folder, &result)
-        try await runFleet(programs, folder, &result)
+        guard let result = try await untilStopped({ try await self.runAll(programs, folder) }) else {
+            Self.say("stopped; everything that was started is ended")
+            throw ExitCode(130)
+        }
         try result.json().write(to: URL(filePath: "\(folder)/continuity.json"))
         try Data(result.text().utf8).write(to: URL(filePath: "\(folder)/continuity.txt"))
         Self.print(json ? String(decoding: try result.json(), as: UTF8.self) + "\n" : result.text())
         if !result.held { throw ExitCode(1) }
-        if !result.isComplete { throw ExitCode(75) }
+        if !result.isComplete, !(allowSkips && result.isJudged) { throw ExitCode(75) }
+    }
+
+    private func runAll(_ programs: String, _ folder: String) async throws -> ContinuityReport {
+        var result = ContinuityReport(date: Timestamp.now().description, machine: Machine.description, version: Version.current)
+        try await runScenarios(programs, folder, &result)
+        try await runFleet(programs, folder, &result)
+        return result
+    }
+
+    /// Runs `body`; when a signal asks the program to end, cancels it, waits until it has put its things away, and
+    /// gives nil.
+    private func untilStopped<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result? {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let work = Task(operation: body)
+        let watch = Task { for await _ in signals { work.cancel() } }
+        defer { watch.cancel() }
+        do {
+            return try await work.value
+        } catch is CancellationError {
+            return nil
+        }
     }
 
     private func runScenarios(_ programs: String, _ folder: String, _ result: inout ContinuityReport) async throws {
@@ -82,10 +109,21 @@ struct ContinuityCommand: AsyncParsableCommand {
                 let outcome = try await continuity.run(scenario) { Self.say("\(scenario.title): \($0)") }
                 result.outcomes.append(outcome)
                 Self.say("\(scenario.title): \(outcome.judgement.held ? "held" : "BROKEN")")
-            } catch let error as StageError {
-                result.skipped[scenario.name] = error.description
+            } catch {
+                try Self.note(error, of: scenario.name, in: &result)
             }
         }
+    }
+
+    /// What this machine lacks is skipped, anything else is a failure; an order to stop is passed on.
+    private static func note(_ error: any Error, of name: String, in result: inout ContinuityReport) throws {
+        if Task.isCancelled { throw CancellationError() }
+        if let error = error as? StageError, error.isOfMachine {
+            result.skipped[name] = error.description
+        } else {
+            result.failed[name] = "\(error)"
+        }
+        Self.say("\(name): \(error)")
     }
 
     private func runFleet(_ programs: String, _ folder: String, _ result: inout ContinuityReport) async throws {
@@ -94,8 +132,8 @@ struct ContinuityCommand: AsyncParsableCommand {
         fleet.clients = clients
         do {
             result.fleet = try await fleet.run { Self.say("fleet: \($0)") }
-        } catch let error as StageError {
-            result.skipped[Self.fleet] = error.description
+        } catch {
+            try Self.note(error, of: Self.fleet, in: &result)
         }
     }
 
@@ -104,7 +142,8 @@ struct ContinuityCommand: AsyncParsableCommand {
             let note = scenario.needsRoot ? " (needs root)" : ""
             Self.print(scenario.name.padding(toLength: 14, withPad: " ", startingAt: 0) + scenario.title + note + "\n")
         }
-        Self.print("fleet".padding(toLength: 14, withPad: " ", startingAt: 0) + "1000 clients lose one of three servers at once\n")
+        Self.print(
+            "fleet".padding(toLength: 14, withPad: " ", startingAt: 0) + "1000 clients lose one of three servers at once\n")
     }
 
     private func absolute(_ path: String) -> String {

@@ -62,7 +62,8 @@ package struct ContinuityRun: Sendable {
             say("opens \(self.streams) long streams, half of them on another server")
             try await self.openStreams("streams-1", count: self.streams / 2, finishAfter: nil, stage)
             try await stage.move()
-            try await self.openStreams("streams-2", count: self.streams - self.streams / 2, finishAfter: scenario.finishAfter, stage)
+            try await self.openStreams(
+                "streams-2", count: self.streams - self.streams / 2, finishAfter: scenario.finishAfter, stage)
         }
         let seconds = Int(scenario.duration.components.seconds)
         try await self.traffic(
@@ -75,24 +76,26 @@ package struct ContinuityRun: Sendable {
         try await Task.sleep(for: .seconds(before))
         let struck = try await stage.active()
         say("strikes \(struck.name)")
-        let faultAt = TrafficClock.now()
-        try await scenario.fault(stage, struck)
+        let began = TrafficClock.now()
+        let there = MutexBox(began)
+        try await scenario.fault(stage, struck) { there.with { $0 = TrafficClock.now() } }
         guard await stage.cast["requests"]?.waitForEnd(within: .seconds(seconds + 15)) == true else {
             throw StageError("the requests did not end; see \(stage.plan.folder)")
         }
         let parts = hasStreams ? ["streams-1", "streams-2"] : []
         for part in parts { stage.cast[part]?.signal(SIGTERM) }
         for part in parts { _ = await stage.cast[part]?.waitForEnd(within: .seconds(10)) }
-        return try await self.judge(scenario, stage, struck, faultAt, parts)
+        let judge = Judge(scenario.promise, struck: struck.name, fault: began...there.with { $0 })
+        return try await self.judge(scenario, stage, judge, parts)
     }
 
     private func judge(
-        _ scenario: Scenario, _ stage: Stage, _ struck: Stage.Place, _ faultAt: Double, _ parts: [String]
+        _ scenario: Scenario, _ stage: Stage, _ judge: Judge, _ parts: [String]
     ) async throws -> Judgement {
         let requests: RequestsReport = try self.read("requests", stage)
         let streams: [StreamsReport] = try parts.map { try self.read($0, stage) }
         let corrupt = try stage.places.reduce(0) { $0 + (try stage.stats(of: $1)).corrupt }
-        var judgement = Judge(scenario.promise, struck: struck.name, faultAt: faultAt).judge(requests, streams, corrupt: corrupt)
+        var judgement = judge.judge(requests, streams, corrupt: corrupt)
         if let problem = try await scenario.check?(stage, requests) { judgement.broken.append(problem) }
         return judgement
     }

@@ -52,7 +52,7 @@ package struct FleetRun: Sendable {
             await stage.strike()
             return outcome
         } catch {
-            await stage.strike()
+            await stage.strikeAnyway()
             throw error
         }
     }
@@ -79,18 +79,21 @@ package struct FleetRun: Sendable {
     private func strike(
         _ stage: Stage, _ fleet: LightClients, _ began: ContinuousClock.Instant, say: @Sendable (String) -> Void
     ) async throws -> Outcome {
-        _ = try await self.wait(fleet, within: .seconds(90)) { $0.clients(withAtLeast: 2) == self.clients }
+        _ = try await self.wait(fleet, within: .seconds(90), besides: nil) { $0.clients(withAtLeast: 2) == self.clients }
         let gathered = Self.seconds(ContinuousClock.now - began)
         // What was dialled beside the rest may still be on its way.
         try await Task.sleep(for: .seconds(2))
+        let gatheredLinks = try await fleet.snapshot().byServer.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+        say("all have two links after \(String(format: "%.1f s", gathered)): \(gatheredLinks.joined(separator: ", "))")
         let overflows = Self.listenOverflows()
         let before = try await fleet.snapshot()
         let struck = stage.places[0]
         say("kills \(struck.name), which holds \(before.byServer[struck.name] ?? 0) links")
         stage.cast[struck.name]?.signal(SIGKILL)
         let fault = ContinuousClock.now
-        _ = try await self.wait(fleet, within: .seconds(5)) { $0.byServer[struck.name] == nil }
-        let peak = try await self.wait(fleet, within: .seconds(60)) { $0.clients(withAtLeast: 2) == self.clients }
+        let peak = try await self.wait(fleet, within: .seconds(60), besides: struck.name) {
+            $0.byServer[struck.name] == nil && $0.clients(withAtLeast: 2) == self.clients
+        }
         var outcome = Outcome(
             clients: self.clients, gathered: gathered, lost: before.byServer[struck.name] ?? 0,
             recovered: Self.seconds(ContinuousClock.now - fault), peak: peak, overflows: Self.listenOverflows() - overflows)
@@ -108,17 +111,20 @@ package struct FleetRun: Sendable {
         return settings
     }
 
-    /// Waits until `isDone`; gives the most links that came up in any tenth of a second.
+    /// Waits until `isDone`; gives the most links that came up in any tenth of a second at servers other than `struck`.
     private func wait(
-        _ fleet: LightClients, within limit: Duration, _ isDone: (LightClients.Snapshot) -> Bool
+        _ fleet: LightClients, within limit: Duration, besides struck: String?, _ isDone: (LightClients.Snapshot) -> Bool
     ) async throws -> Int {
+        let links = { (snapshot: LightClients.Snapshot) in
+            snapshot.byServer.reduce(0) { $0 + ($1.key == struck ? 0 : $1.value) }
+        }
         let end = ContinuousClock.now + limit
         var (peak, last) = (0, try await fleet.snapshot())
         while !isDone(last) {
             guard ContinuousClock.now < end else { throw StageError("the clients have not all the links they want: \(last)") }
             try await Task.sleep(for: .milliseconds(100))
             let now = try await fleet.snapshot()
-            peak = max(peak, now.byServer.values.reduce(0, +) - last.byServer.values.reduce(0, +))
+            peak = max(peak, links(now) - links(last))
             last = now
         }
         return peak

@@ -38,7 +38,8 @@ extension Stage {
     /// What a backend has counted.
     func stats(of place: Place) throws -> BackendStats {
         let host = self.plan.isFar ? self.lab?.farHost ?? place.host : place.host
-        let text = try Shell.run(host.command(["curl", "-sk", "--max-time", "5", "https://\(host.address):\(place.httpsPort)/stats"]))
+        let text = try Shell.run(
+            host.command(["curl", "-sk", "--max-time", "5", "https://\(host.address):\(place.httpsPort)/stats"]))
         do {
             return try JSONDecoder().decode(BackendStats.self, from: Data(text.utf8))
         } catch {

@@ -44,16 +44,16 @@ package struct Judge: Sendable {
     package var promise: Promise
     /// The server that was struck, nil if none was.
     package var struck: String?
-    /// The moment of the fault on CLOCK_MONOTONIC.
-    package var faultAt: Double
+    /// From when the fault was asked for until it was there, on CLOCK_MONOTONIC.
+    package var fault: ClosedRange<Double>
 
     /// A control that is slower than this says that the machine was busy with something else.
     package static let controlLimit = 100.0
 
-    package init(_ promise: Promise, struck: String?, faultAt: Double) {
+    package init(_ promise: Promise, struck: String?, fault: ClosedRange<Double>) {
         self.promise = promise
         self.struck = struck
-        self.faultAt = faultAt
+        self.fault = fault
     }
 
     /// - Parameter corrupt: streams in which backends found wrong bytes.
@@ -69,15 +69,20 @@ package struct Judge: Sendable {
     // MARK: Requests
 
     private func judge(_ report: RequestsReport, into judgement: inout Judgement) {
-        let fault = self.faultAt - report.startedAtMs
+        let isUnderWay: (RequestResult) -> Bool = { request in
+            let start = report.startedAtMs + request.atMs
+            return start < self.fault.upperBound && start + request.tookMs >= self.fault.lowerBound
+        }
         let controls = report.requests.filter { $0.path == .control }
         judgement.controlSlowest = controls.map(\.tookMs).max() ?? 0
-        judgement.isVoid = judgement.controlSlowest > Self.controlLimit || controls.contains { !$0.ok }
+        // Where no time is promised, a busy machine is no reason to judge nothing.
+        let isTimed = self.promise.slowest != .anything
+        judgement.isVoid = isTimed && judgement.controlSlowest > Self.controlLimit || controls.contains { !$0.ok }
         let all = report.requests.filter { $0.path == .forward }
-        let underWay = all.filter { $0.atMs < fault && $0.atMs + $0.tookMs >= fault }
+        let underWay = all.filter(isUnderWay)
         judgement.underWay = underWay.count
         judgement.underWayFailed = underWay.count { !$0.ok }
-        let counted = self.promise.countsRequestsUnderWay ? all : all.filter { !($0.atMs < fault && $0.atMs + $0.tookMs >= fault) }
+        let counted = self.promise.countsRequestsUnderWay ? all : all.filter { !isUnderWay($0) }
         judgement.requests = counted.count
         judgement.failed = counted.count { !$0.ok }
         judgement.failures = counted.filter { !$0.ok }.prefix(3).map { "at \(Int($0.atMs)) ms: \($0.error ?? "unknown")" }
@@ -101,17 +106,20 @@ package struct Judge: Sendable {
         let allowed = limit + judgement.controlSlowest
         judgement.allowed = allowed
         if judgement.slowest > allowed {
-            judgement.broken.append("the slowest new connection took \(Int(judgement.slowest)) ms, allowed are \(Int(allowed)) ms")
+            judgement.broken.append(
+                "the slowest new connection took \(Int(judgement.slowest)) ms, allowed are \(Int(allowed)) ms")
         }
     }
 
     /// Whether the fault struck anything: a rehearsal that nothing could notice proves nothing.
     private func judgeEffect(on report: RequestsReport, into judgement: inout Judgement) {
-        let fault = self.faultAt - report.startedAtMs
+        let (began, there) = (self.fault.lowerBound - report.startedAtMs, self.fault.upperBound - report.startedAtMs)
         let all = report.requests.filter { $0.path == .forward }
-        if !all.isEmpty, !all.contains(where: { $0.atMs > fault }) { judgement.broken.append("no request was made after the fault") }
+        if !all.isEmpty, !all.contains(where: { $0.atMs > there }) {
+            judgement.broken.append("no request was made after the fault")
+        }
         guard self.promise.streams != .none, let struck, judgement.streams > 0 else { return }
-        if !all.isEmpty, !all.contains(where: { $0.server == struck && $0.atMs + $0.tookMs < fault }) {
+        if !all.isEmpty, !all.contains(where: { $0.server == struck && $0.atMs + $0.tookMs < began }) {
             judgement.broken.append("\(struck) answered no request before the fault: nothing was rehearsed")
         }
         if judgement.struck.isEmpty { judgement.broken.append("no long stream was on \(struck): nothing was rehearsed") }
@@ -121,7 +129,7 @@ package struct Judge: Sendable {
     // MARK: Streams
 
     private func count(_ report: StreamsReport, into judgement: inout Judgement) {
-        let fault = self.faultAt - report.startedAtMs
+        let fault = self.fault.lowerBound - report.startedAtMs
         judgement.streams += report.streams.count
         for stream in report.streams {
             let isStruck = stream.server == self.struck
@@ -130,7 +138,9 @@ package struct Judge: Sendable {
             } else {
                 judgement.others[stream.end.rawValue, default: 0] += 1
             }
-            if stream.end == .open || stream.end == .finished { judgement.longestGap = max(judgement.longestGap, stream.longestGapMs) }
+            if stream.end == .open || stream.end == .finished {
+                judgement.longestGap = max(judgement.longestGap, stream.longestGapMs)
+            }
             if isStruck, stream.end == .reset, let ended = stream.endedAtMs {
                 judgement.lastReset = max(judgement.lastReset ?? 0, ended - fault)
             }
@@ -161,7 +171,8 @@ package struct Judge: Sendable {
             if after < 0 { return "was reset \(Int(-after)) ms before the fault" }
             return after <= limit ? nil : "was reset \(Int(after)) ms after the fault, not within \(Int(limit)) ms"
         case .surviveOrEndWithin(let limit):
-            return isAlive || (0...limit).contains(after) ? nil : "was reset \(Int(after)) ms after the fault, not within \(Int(limit)) ms"
+            return isAlive || (0...limit).contains(after)
+                ? nil : "was reset \(Int(after)) ms after the fault, not within \(Int(limit)) ms"
         case .finishOrMeetDeadline(let deadline):
             return isAlive || after >= deadline ? nil : "was reset \(Int(after)) ms after the drain began, before its deadline"
         }

@@ -7,8 +7,9 @@ package struct Scenario: Sendable {
     package let name: String
     package let title: String
     package let promise: Promise
-    /// What happens, beginning at the moment of the fault, and how the stage is put right afterwards.
-    let fault: @Sendable (Stage, Stage.Place) async throws -> Void
+    /// What happens, and how the stage is put right afterwards. Says when the fault is there: a process does not end, nor
+    /// a filter take hold, at the moment when it is asked for.
+    let fault: @Sendable (Stage, Stage.Place, _ isThere: @Sendable () -> Void) async throws -> Void
     /// How the stage differs from the usual one.
     var prepare: @Sendable (inout Stage.Plan) -> Void = { _ in }
     /// For how long requests are made; the fault comes after a quarter of it, at most 5 s.
@@ -35,20 +36,22 @@ extension Scenario {
 
     private static let none = Scenario(
         name: "none", title: "nothing at all", promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
-    ) { _, _ in }
+    ) { _, _, isThere in isThere() }
 
     private static let kill = Scenario(
         name: "kill", title: "SIGKILL of the active server",
         promise: Promise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
-    ) { stage, struck in
-        stage.cast[struck.name]?.signal(SIGKILL)
+    ) { stage, struck, isThere in
+        await stage.kill(struck.name)
+        isThere()
     }
 
     private static let stop = Scenario(
         name: "stop", title: "SIGSTOP of it for 10 s, then SIGCONT",
         promise: Promise(.absolute(300), .surviveOrEndWithin(10_000), countsRequestsUnderWay: false)
-    ) { stage, struck in
+    ) { stage, struck, isThere in
         stage.cast[struck.name]?.signal(SIGSTOP)
+        isThere()
         try await Task.sleep(for: .seconds(10))
         stage.cast[struck.name]?.signal(SIGCONT)
     }
@@ -57,9 +60,10 @@ extension Scenario {
         var scenario = Scenario(
             name: name, title: title,
             promise: Promise(.absolute(300), .resetWithin(10_000), countsRequestsUnderWay: false)
-        ) { stage, struck in
+        ) { stage, struck, isThere in
             guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
             try stage.lab?.cut(cut, between: stage.places.count, and: index)
+            isThere()
         }
         scenario.prepare = { $0.network = .namespaces }
         return scenario
@@ -69,8 +73,9 @@ extension Scenario {
         var scenario = Scenario(
             name: "resets", title: "RST of its link, 50 times",
             promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
-        ) { stage, struck in
+        ) { stage, struck, isThere in
             guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
+            isThere()
             for _ in 0..<50 {
                 stage.relays[index].resetAll()
                 try await Task.sleep(for: .milliseconds(200))
@@ -83,8 +88,9 @@ extension Scenario {
     private static let backend = Scenario(
         name: "apiserver", title: "the apiserver behind it dies",
         promise: Promise(.anything, .endWithin(1_000), countsRequestsUnderWay: false)
-    ) { stage, struck in
-        stage.cast["backend-\(struck.name)"]?.signal(SIGKILL)
+    ) { stage, struck, isThere in
+        await stage.kill("backend-\(struck.name)")
+        isThere()
         try await Task.sleep(for: .seconds(8))
         try stage.restartBackend(of: struck)
     }
@@ -93,7 +99,8 @@ extension Scenario {
         var scenario = Scenario(
             name: "drain", title: "drain of it (drain_timeout 10 s)",
             promise: Promise(.anything, .finishOrMeetDeadline(9_500), countsRequestsUnderWay: true)
-        ) { stage, struck in
+        ) { stage, struck, isThere in
+            isThere()
             try Shell.run([stage.program("gotunnelctl"), "drain", "--socket", struck.socket])
         }
         scenario.prepare = { $0.serverLines = ["drain_timeout: 10s"] }
@@ -105,8 +112,10 @@ extension Scenario {
     private static let everything = Scenario(
         name: "all", title: "all servers gone for 3 s",
         promise: Promise(.anything, .none, countsRequestsUnderWay: false)
-    ) { stage, _ in
+    ) { stage, _, isThere in
         for place in stage.places { stage.cast[place.name]?.signal(SIGKILL) }
+        for place in stage.places { await stage.kill(place.name) }
+        isThere()
         try await Task.sleep(for: .seconds(3))
         for place in stage.places { try stage.startServer(place) }
     }
@@ -115,7 +124,7 @@ extension Scenario {
         var scenario = Scenario(
             name: "slow-backend", title: "backend behind 500 ms, hedge_dial",
             promise: Promise(.anything, .none, countsRequestsUnderWay: true)
-        ) { _, _ in }
+        ) { _, _, isThere in isThere() }
         scenario.prepare = { plan in
             plan.network = .namespaces
             plan.isFar = true

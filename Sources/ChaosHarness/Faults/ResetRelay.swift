@@ -59,12 +59,14 @@ final class ResetRelay: Sendable {
 
     /// RST to both ends of every connection.
     func resetAll() {
-        for channel in self.channels.snapshot {
+        let channels = self.channels.snapshot
+        // All are told before the first is closed, because its end makes its partner close as well.
+        for channel in channels {
             if let options = channel as? any SocketOptionProvider {
                 _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
             }
-            channel.close(promise: nil)
         }
+        for channel in channels { channel.close(promise: nil) }
     }
 
     func stop() async {

@@ -27,7 +27,9 @@ package final class NamespaceLab: Sendable {
     }
 
     private static func namespaces() throws -> [String] {
-        try Shell.run(["ip", "netns", "list"]).split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) }
+        try Shell.run(["ip", "netns", "list"]).split(separator: "\n").compactMap {
+            $0.split(separator: " ").first.map(String.init)
+        }
     }
 
     /// Makes `count` hosts at 10.98.0.1, 10.98.0.2 …
@@ -54,13 +56,15 @@ package final class NamespaceLab: Sendable {
             try Shell.run(["ip", "netns", "add", name])
             try Shell.run(["ip", "-n", name, "link", "set", "lo", "up"])
             try Shell.run([
-                "ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", Self.port(index), "netns", self.bridge,
+                "ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", Self.port(index), "netns",
+                self.bridge,
             ])
             try Shell.run(["ip", "-n", self.bridge, "link", "set", Self.port(index), "master", "br0", "up"])
             try Shell.run(["ip", "-n", name, "addr", "add", "\(host.address)/24", "dev", "eth0"])
             try Shell.run(["ip", "-n", name, "link", "set", "eth0", "up"])
         }
-        try self.filter("add table bridge cuts; add chain bridge cuts forward { type filter hook forward priority 0; policy accept; }")
+        try self.filter(
+            "add table bridge cuts; add chain bridge cuts forward { type filter hook forward priority 0; policy accept; }")
     }
 
     /// The bridge's end of a host's cable.
@@ -80,7 +84,9 @@ package final class NamespaceLab: Sendable {
     /// The rules that silently drop what goes from host `one` to host `other`, what comes back, or both. Addresses are
     /// still resolved where only one direction is cut, as over a router.
     static func rules(_ cut: Cut, between one: Int, and other: Int) -> [String] {
-        let (there, back) = ("iifname \(self.port(one)) oifname \(self.port(other))", "iifname \(self.port(other)) oifname \(self.port(one))")
+        let (there, back) = (
+            "iifname \(self.port(one)) oifname \(self.port(other))", "iifname \(self.port(other)) oifname \(self.port(one))"
+        )
         switch cut {
         case .bothWays: return [there, back].map { "add rule bridge cuts forward \($0) drop" }
         case .onlyThere: return ["add rule bridge cuts forward \(there) ether type ip drop"]

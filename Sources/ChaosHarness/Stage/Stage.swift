@@ -171,7 +171,8 @@ package final class Stage: Sendable {
 
     private func writeServer(_ place: Place) throws {
         let target = self.plan.isFar ? self.lab?.farHost ?? place.host : place.host
-        let (https, pattern) = self.plan.isFar ? (self.places[0].httpsPort, self.places[0].patternPort) : (place.httpsPort, place.patternPort)
+        let (https, pattern) =
+            self.plan.isFar ? (self.places[0].httpsPort, self.places[0].patternPort) : (place.httpsPort, place.patternPort)
         let lines =
             [
                 "server:", "  name: \(place.name)", "  addr: \"\(place.host.address):\(place.linkPort)\"",
@@ -265,6 +266,12 @@ package final class Stage: Sendable {
 
     /// Ends everything, also when the task that says so has been cancelled itself.
     func strikeAnyway() async { await Task { await self.strike() }.value }
+
+    /// SIGKILL, and waits until the process is gone.
+    func kill(_ name: String) async {
+        self.cast[name]?.signal(SIGKILL)
+        _ = await self.cast[name]?.waitForEnd(within: .seconds(5))
+    }
 
     /// Ends everything that was started.
     package func strike() async {

@@ -69,7 +69,7 @@ package final class StagedProcess: Sendable {
         let end = ContinuousClock.now + limit
         while self.isRunning {
             if ContinuousClock.now >= end || Task.isCancelled { return false }
-            try? await Task.sleep(for: .milliseconds(10))
+            try? await Task.sleep(for: .milliseconds(2))
         }
         return true
     }

@@ -19,6 +19,9 @@ extension ServerLinks {
 
     var sessions: [SessionSnapshot] { self.connections.compactMap { $0.session?.snapshot() } }
 
+    /// The names of the servers that there is a link with.
+    var linkedServers: [String] { self.connections.filter(\.isUp).compactMap(\.peer?.name).sorted() }
+
     /// Why no link is up; nil when one is.
     var problem: String? {
         guard !self.connections.contains(where: \.isUp) else { return nil }

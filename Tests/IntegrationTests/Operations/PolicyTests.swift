@@ -90,7 +90,8 @@ extension Integration {
                     let admin = AdminAccess(socket: pair.folder["o.sock"])
                     let wanted = "port \(port) belongs to exposure web of client worker-1"
                     try await eventually("the reason in the status of the second client") {
-                        try await admin.status()["exposures"][0]["reason"].text == "\(TunnelPair.serverName): \(wanted)" ? true : nil
+                        try await admin.status()["exposures"][0]["reason"].text == "\(TunnelPair.serverName): \(wanted)"
+                            ? true : nil
                     }
                     #expect(other.log.contains(wanted))
                     try await TestConnection.connect(port: port).use { connection in
