@@ -116,6 +116,11 @@ package struct Session: Sendable {
         }
         guard window != self.ownWindow || self.isWindowUnsaid else { return }
         self.ownWindow = window
+        self.sayResumeWindow()
+    }
+
+    private mutating func sayResumeWindow() {
+        guard let window = self.ownWindow else { return }
         self.isWindowUnsaid = false
         self.send(.resumeWindow(ResumeWindow(milliseconds: UInt32(clamping: window.wholeMilliseconds))))
     }
@@ -134,6 +139,7 @@ package struct Session: Sendable {
         self.detachedAt = nil
         self.acks.linkAttached(self.received)
         self.heartbeat.linkAttached(now: now)
+        if self.isWindowUnsaid { self.sayResumeWindow() }
     }
 
     /// The link is gone; streams stay.
