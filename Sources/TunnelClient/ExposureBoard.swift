@@ -1,3 +1,4 @@
+import Admin
 import Daemon
 import Logging
 import NIOCore
@@ -30,6 +31,7 @@ final class ExposureBoard: Sendable {
 
     private let state = Mutex(State())
     private let logger: Logger
+    private let refusalLog = OncePer(interval: .seconds(10))
 
     init(logger: Logger) { self.logger = logger }
 
@@ -71,7 +73,9 @@ final class ExposureBoard: Sendable {
                 defer { state.entries[result.name]?.problems[server] = result.problem }
                 return state.entries[result.name].map { $0.problems[server] != result.problem } ?? false
             }
-            guard isNew, let problem = result.problem else { continue }
+            guard isNew, let problem = result.problem,
+                self.refusalLog.admit(kind: result.name, source: server) != nil
+            else { continue }
             self.logger.error(
                 "exposure refused by server",
                 metadata: ["exposure": "\(result.name)", "server": "\(server)", "reason": "\(problem)"])

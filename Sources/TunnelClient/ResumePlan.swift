@@ -1,3 +1,5 @@
+import TunnelSession
+
 /// When to dial the server of a session again after its link broke, and when to give up on the session, sans-IO.
 ///
 /// ```
@@ -29,14 +31,34 @@ struct ResumePlan: Sendable {
 
     private var backoff = Backoff()
     private var refusals = 0
+    private var linkedAt: Moment?
+    /// How many links in a row did not last.
+    private var shortLived = 0
+
+    /// A link that lasted less counts as one that did not; one that lasted long ends the count.
+    private static let short = Duration.seconds(1)
+    private static let long = Duration.seconds(10)
+    /// The pause before the next dial grows by this with each link that did not last, up to a second.
+    private static let pauseStep = Duration.milliseconds(10)
 
     /// Two refused connections this far apart mean that the process is gone and not coming back by itself.
     private static let secondLook = Duration.milliseconds(200)
 
     /// A link carries the session.
-    mutating func connected() {
+    mutating func connected(now: Moment) {
         self.backoff.reset()
         self.refusals = 0
+        self.linkedAt = now
+    }
+
+    /// The link is gone. How long to wait before the first dial: not at all, unless links break as fast as they are made.
+    /// A handshake costs both ends too much to be repeated without pause for ever.
+    mutating func lost(now: Moment) -> Duration {
+        let lasted = self.linkedAt.map { now - $0 } ?? .zero
+        if lasted >= Self.long { self.shortLived = 0 }
+        guard lasted < Self.short else { return .zero }
+        self.shortLived += 1
+        return self.shortLived == 1 ? .zero : min(Self.pauseStep * self.shortLived, .seconds(1))
     }
 
     mutating func failed(_ failure: Failure, using rng: inout some RandomNumberGenerator) -> Step {

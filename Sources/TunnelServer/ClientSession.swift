@@ -100,7 +100,7 @@ final class ClientSession: SessionDelegate {
     /// The drain was called off.
     func undrain() {
         self.driver.undrain()
-        self.ports.applyAgain()
+        self.ports.openListeners()
     }
 
     // MARK: SessionDelegate

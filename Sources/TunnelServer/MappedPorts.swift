@@ -41,7 +41,6 @@ final class MappedPorts {
     func apply(_ register: Register) {
         guard !self.isClosed, register.version >= self.version else { return }
         self.version = register.version
-        self.areListenersClosed = false
         let wanted = Dictionary(register.exposures.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (name, entry) in self.table where wanted[name]?.mappedPort != entry.declaration.mappedPort {
             self.close(entry, releasing: true)
@@ -54,6 +53,12 @@ final class MappedPorts {
     /// The rules changed: what was refused may be allowed now, and the other way round.
     func applyAgain() {
         self.apply(Register(version: self.version, exposures: self.entries.map(\.declaration)))
+    }
+
+    /// Listens again after a drain.
+    func openListeners() {
+        self.areListenersClosed = false
+        self.applyAgain()
     }
 
     /// Stops listening, for a drain; the registrations stay.
@@ -107,7 +112,9 @@ final class MappedPorts {
     // MARK: Binding
 
     private func bindMissing() {
-        let missing = self.entries.filter { $0.isServed && $0.listener == nil && $0.declaration.mappedPort != nil }
+        let missing = self.entries.filter { entry in
+            entry.isServed && entry.listener == nil && entry.declaration.mappedPort != nil && !self.areListenersClosed
+        }
         let attempts = missing.map { self.bind($0.declaration) }
         let version = self.version
         EventLoopFuture.andAllComplete(attempts, on: self.driver.environment.eventLoop)

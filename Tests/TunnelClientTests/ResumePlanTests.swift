@@ -1,5 +1,7 @@
 import Testing
 
+import TunnelSession
+
 @testable import TunnelClient
 
 /// A generator whose numbers are known: SplitMix64 (Steele, Lea and Flood, 2014).
@@ -65,7 +67,7 @@ private struct SeededGenerator: RandomNumberGenerator {
 
     @Test mutating func aLinkInBetweenMakesARefusalTheFirstAgain() {
         _ = self.plan.failed(.connectionRefused, using: &self.rng)
-        self.plan.connected()
+        self.plan.connected(now: .beginning)
         #expect(self.plan.failed(.connectionRefused, using: &self.rng) == .resume(after: .milliseconds(200)))
     }
 
@@ -75,6 +77,23 @@ private struct SeededGenerator: RandomNumberGenerator {
 
     @Test mutating func aSessionThatTheRightInstanceDoesNotKnowIsOver() {
         #expect(self.plan.failed(.unknownSession, using: &self.rng) == .abandon)
+    }
+
+    /// A server or a middlebox that drops every link must not keep the client busy with handshakes.
+    @Test mutating func linksThatBreakAtOnceAreMadeMoreAndMoreSlowly() {
+        var now = Moment.beginning
+        var pauses: [Duration] = []
+        for _ in 0..<200 {
+            self.plan.connected(now: now)
+            now = now + .milliseconds(5)
+            pauses.append(self.plan.lost(now: now))
+        }
+        #expect(pauses[0] == .zero && pauses[49] <= .milliseconds(500) && pauses[199] == .seconds(1))
+        #expect(zip(pauses, pauses.dropFirst()).allSatisfy { $0 <= $1 })
+        self.plan.connected(now: now)
+        #expect(self.plan.lost(now: now + .seconds(10)) == .zero)
+        self.plan.connected(now: now)
+        #expect(self.plan.lost(now: now) == .zero)
     }
 
     @Test mutating func whatMayPassIsTriedAgainLaterAndLater() {

@@ -78,7 +78,7 @@ import TunnelWire
         session.reset(ids[2], .cancelled)
         session.send(.resumeWindow(ResumeWindow(milliseconds: 1)))
         let new = try session.open(.test)
-        #expect(session.labels() == ["RESET 5", "20", "OPEN \(new)", "DATA 1 1000", "DATA 3 1000"])
+        #expect(session.labels() == ["RESET 5", "RESUME_WINDOW", "OPEN \(new)", "DATA 1 1000", "DATA 3 1000"])
     }
 
     @Test func acknowledgementsGoBetweenFrames() throws {
@@ -103,7 +103,7 @@ import TunnelWire
         let next = session.nextWrite(now: .start)
         let first = try #require(next)
         #expect(first.readableBytes == 58 && first.bytes.allSatisfy { $0 == 0 })
-        #expect(session.labels() == ["PING", "20", "DATA 1 5"])
+        #expect(session.labels() == ["PING", "RESUME_WINDOW", "DATA 1 5"])
     }
 
     @Test func whatIsSentAgainGoesBeforeWhatIsNew() throws {

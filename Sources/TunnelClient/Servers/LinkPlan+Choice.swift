@@ -68,7 +68,7 @@ extension LinkPlan {
         while let entry = self.demanded.first {
             let isWaiting = self.dials.values.contains { $0.isDemanded && now - $0.since < Self.patience }
             if isWaiting || self.names[entry]?.lookup != nil { return nil }
-            let places = self.endpoints.filter { $0.entry == entry && !self.isTaken($0) }
+            let places = self.endpoints.filter { $0.entry == entry && !self.isTaken($0) && !self.demandTried.contains($0) }
             let best = places.min { self.preference($0) < self.preference($1) }
             guard let best else {
                 // On its way there already: then not as one too many.
@@ -78,7 +78,7 @@ extension LinkPlan {
             }
             let needsLookup = entry.isName && self.names[entry]?.isFresh(now: now) != true
             if needsLookup { return self.lookUp(entry, now: now) }
-            self.demanded.removeFirst()
+            self.demandTried.insert(best)
             // A name that leads nowhere.
             if best.isUnresolved { continue }
             return self.dial(best, isDemanded: true, now: now)
@@ -99,8 +99,11 @@ extension LinkPlan {
 
     /// Less comes first.
     private func preference(_ endpoint: Endpoint) -> (Int, Int, UInt64) {
-        guard let place = self.places[endpoint] else { return (2, 0, 0) }
-        return (self.isAlias(endpoint) ? 1 : 0, place.failures, place.rank)
+        guard let place = self.places[endpoint] else { return (3, 0, 0) }
+        // What servers only told of and nobody ever answered at comes behind what the configuration says: hearsay must
+        // not keep a client from the servers that it was given.
+        let isHearsay = place.server == nil && !self.configured.contains(endpoint.entry)
+        return (self.isAlias(endpoint) ? 2 : isHearsay ? 1 : 0, place.failures, place.rank)
     }
 
     /// Dials the endpoint, or resolves its name first.

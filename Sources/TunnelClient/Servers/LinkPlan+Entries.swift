@@ -4,7 +4,12 @@ import TunnelSession
 /// Which endpoints there are.
 extension LinkPlan {
     /// Takes the known server addresses. Sessions with servers that are not among them any more go on.
-    mutating func setEntries(_ entries: [HostPort], now: Moment, using rng: inout some RandomNumberGenerator) {
+    /// - Parameter configured: how many of them, from the first on, the configuration says; nil: all. The others are
+    ///   hearsay.
+    mutating func setEntries(
+        _ entries: [HostPort], configured: Int? = nil, now: Moment, using rng: inout some RandomNumberGenerator
+    ) {
+        self.configured = Set(entries.prefix(configured ?? entries.count))
         self.entries = entries.withoutDuplicates()
         let known = Set(self.entries)
         self.names = self.names.filter { known.contains($0.key) }
@@ -36,7 +41,14 @@ extension LinkPlan {
         if self.standing.values.contains(where: { $0.name == server }) { return true }
         let known = Set(self.entries)
         self.demanded = addresses.withoutDuplicates().filter { known.contains($0) }
+        self.demandTried = []
         return !self.demanded.isEmpty
+    }
+
+    /// The server that was asked for is reached.
+    mutating func demandIsMet() {
+        self.demanded = []
+        self.demandTried = []
     }
 
     private mutating func lookupEnded(_ entry: HostPort, now: Moment, using rng: inout some RandomNumberGenerator) {

@@ -60,6 +60,8 @@ extension LinkPlan {
 
     /// How long a handshake may go on after the server has said who it is.
     private static let handshakeLimit = Duration.seconds(5)
+    /// A session that stood for so long was none in vain.
+    private static let lasting = Duration.seconds(10)
 
     /// The session that was to be retired is in use after all.
     mutating func keep(_ endpoint: Endpoint) { self.standing[endpoint]?.isRetiring = false }
@@ -129,8 +131,6 @@ extension LinkPlan {
         self.hurriedUntil = .beginning
         let pause = Self.secondLook * Double.random(in: 1...1.25, using: &rng)
         self.answered(endpoint, by: server, secondLook: now + pause)
-        self.places[endpoint]?.backoff.reset()
-        self.places[endpoint]?.failures = 0
         self.reviewLinks(now: now, using: &rng)
     }
 
@@ -169,6 +169,11 @@ extension LinkPlan {
     ) -> Duration? {
         guard let session = self.standing.removeValue(forKey: endpoint) else { return nil }
         defer { self.reviewLinks(now: now, using: &rng) }
+        // A session that lasted makes up for earlier failures; one that ended at once is one more.
+        if now - session.began >= Self.lasting {
+            self.places[endpoint]?.backoff.reset()
+            self.places[endpoint]?.failures = 0
+        }
         // The next attempt goes to another server if there is one.
         if kind != .retired, self.places[endpoint] != nil { self.failed(endpoint, now: now, using: &rng) }
         guard kind == .takenOver else { return nil }

@@ -66,8 +66,11 @@ struct LinkPlan: Sendable {
     var vacancies: [Moment]
     /// Servers to be left alone, and until when.
     var shunned: [WireID: Moment] = [:]
-    /// Addresses still to be tried because somebody asked for this server.
+    /// Addresses still to be tried because somebody asked for this server, and what of them was tried.
     var demanded: [HostPort] = []
+    var demandTried: Set<Endpoint> = []
+    /// The entries that the configuration says.
+    var configured: Set<HostPort> = []
     var hurriedUntil = Moment.beginning
     /// When to look for a link to retire; nil while there is none too many.
     var surplusReview: Moment?

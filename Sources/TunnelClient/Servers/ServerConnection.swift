@@ -38,6 +38,8 @@ final class ServerConnection {
     var services: [String: Bool]?
     /// Who answered; nil until somebody has proved himself.
     private(set) var peer: Hello?
+    /// The name of the server whose session is being replaced.
+    private(set) var replacedServer: String?
     /// What status shows of it, and since when that is so, as far as it was looked at.
     private var shown: (state: LinkStatus.State, since: Timestamp) = (.down, .now())
     /// Why there is no link; nil while there is one.
@@ -106,7 +108,8 @@ final class ServerConnection {
         guard !self.isDialing, !self.isOver else { return }
         self.isDialing = true
         let vet: (Hello) -> Close? = { [weak self] peer in
-            guard let self, let owner = self.owner else { return Close(.shutdown, "the client stops") }
+            // A dial may outlive the session that it was made for; then another one may stand already.
+            guard let self, !self.isOver, let owner = self.owner else { return Close(.superseded, "the dial is of no use any more") }
             return owner.connection(self, meets: peer)
         }
         self.dialer().dial(host: self.host, port: self.port, vet: vet) { result in
@@ -135,6 +138,7 @@ final class ServerConnection {
         }
         // Another instance has proved itself where the old one was: what it held is gone.
         self.isReplacing = true
+        self.replacedServer = self.peer?.name
         self.driver?.end(.peerGone)
         self.isReplacing = false
         let driver = SessionDriver(side: .dialer, configuration: self.configuration, environment: self.environment)
@@ -188,7 +192,7 @@ final class ServerConnection {
     }
 
     private func linkIsUp(_ dialed: DialedLink, _ event: Logger.Message) {
-        self.plan.connected()
+        self.plan.connected(now: self.environment.now)
         self.peer = dialed.peer
         self.downReason = nil
         self.logger.notice(
@@ -230,7 +234,8 @@ extension ServerConnection: SessionDelegate {
         self.logger.notice(
             "link lost; resuming the session", metadata: ["server": "\(self.peer?.name ?? "")", "cause": "\(cause.description)"])
         self.owner?.connection(self, lostLink: cause)
-        self.dialResume()
+        let pause = self.plan.lost(now: self.environment.now)
+        if pause == .zero { self.dialResume() } else { self.after(pause) { $0.dialResume() } }
     }
 
     func session(_ session: SessionDriver, ended end: SessionEnd) {

@@ -8,7 +8,7 @@ import TunnelWire
 /// What happens to connections.
 extension ServerLinks: ServerConnectionOwner {
     func connection(_ connection: ServerConnection, meets peer: Hello) -> Close? {
-        if let wanted = self.wanted, self.plan.isDemanded(connection.endpoint), wanted.server != peer.name {
+        if let wanted = self.wanted, self.plan.isDemanded(connection.endpoint), wanted != peer.name {
             self.plan.isAnother(at: connection.endpoint, peer.installation, now: self.now)
             return Close(.superseded, "the client looks for another server")
         }
@@ -23,8 +23,10 @@ extension ServerLinks: ServerConnectionOwner {
         let endpoint = connection.endpoint
         self.remove(endpoint)
         self.plan.dialFailed(endpoint, error.dialFailure, now: self.now, using: &self.rng)
-        if error.failure != .unwanted {
+        if error.failure != .unwanted, self.plan.endpoints.contains(endpoint) {
             self.failures[endpoint] = (error.detail, self.failures[endpoint]?.since ?? Timestamp.now())
+        }
+        if error.failure != .unwanted {
             self.note(failure: error.detail, kind: error.failure.rawValue, address: endpoint.description)
         }
         if self.plan.isHopeless {
@@ -42,10 +44,7 @@ extension ServerLinks: ServerConnectionOwner {
         self.delegate?.sessionBegan(session)
         let path = self.opener.began(session, rank: self.rng.next())
         connection.path = path
-        if let wanted = self.wanted, wanted.server == peer.name {
-            self.wanted = nil
-            if self.now < wanted.until { self.prefer(connection) }
-        }
+        self.reachedIfWanted(connection)
         self.linksChanged(upAlso: connection)
         self.carryOut()
     }
@@ -53,6 +52,7 @@ extension ServerLinks: ServerConnectionOwner {
     func connectionResumed(_ connection: ServerConnection) {
         self.plan.linkBack(connection.endpoint, now: self.now)
         if let path = connection.path { self.opener.linked(path) }
+        self.reachedIfWanted(connection)
         self.linksChanged()
         self.carryOut()
     }
@@ -73,10 +73,13 @@ extension ServerLinks: ServerConnectionOwner {
         self.expectAnother()
         if isReplaced {
             if let path = connection.path { self.opener.ended(path) }
+            if let server = connection.replacedServer { self.delegate?.sessionEnded(server: server) }
             return
         }
         self.remove(connection.endpoint)
-        self.failures[connection.endpoint] = (end.description, Timestamp.now())
+        if self.plan.endpoints.contains(connection.endpoint) {
+            self.failures[connection.endpoint] = (end.description, Timestamp.now())
+        }
         if case .closedByPeer(let close) = end, close.code == .superseded {
             let wait = self.plan.sessionEnded(connection.endpoint, .takenOver, now: self.now, using: &self.rng)
             self.logger.error(

@@ -1,5 +1,6 @@
 import Admin
 import Logging
+import NIOCore
 import Settings
 import TunnelSession
 import TunnelTransport
@@ -23,7 +24,7 @@ extension ServerLinks {
         case .registered(let registered): self.delegate?.registered(registered, by: peer.name)
         case .goAway(let goAway): self.drains(connection, goAway)
         case .peers(let peers): self.learn(peers, from: peer)
-        case .move(let move): self.follow(move)
+        case .move(let move): self.asked(move)
         case .register, .resumeWindow: break
         }
     }
@@ -47,15 +48,35 @@ extension ServerLinks {
         let isNews = self.directory.learn(
             ServerAnnouncement(peers), from: peer.name, instance: "\(peer.instance)", at: Timestamp.now().wholeSeconds)
         guard isNews else { return }
-        self.remember()
+        self.rememberSoon()
         self.entriesChanged()
     }
 
     /// How long a server that an operator wants is looked for.
     private static let moveTime = Duration.seconds(30)
+    /// A wish is followed at most this often; of several, the last.
+    private static let movePause = TimeAmount.seconds(1)
 
     /// An operator wants new streams to go to another server.
+    private func asked(_ move: Move) {
+        self.nextMove = move
+        guard self.movePause == nil else { return }
+        self.followNext()
+    }
+
+    private func followNext() {
+        guard let move = self.nextMove else { return }
+        self.nextMove = nil
+        self.movePause = self.environment.eventLoop.assumeIsolated().scheduleTask(in: Self.movePause) { [weak self] in
+            self?.movePause = nil
+            self?.followNext()
+        }
+        self.follow(move)
+    }
+
     private func follow(_ move: Move) {
+        self.moveEnd?.cancel()
+        self.wanted = nil
         if let connection = self.connections.first(where: { $0.peer?.name == move.server && $0.isUp }) {
             return self.prefer(connection)
         }
@@ -63,28 +84,42 @@ extension ServerLinks {
         let named = self.directory.addresses(ofServer: move.server)
         let addresses = named.isEmpty ? self.directory.addresses : named
         guard self.plan.demand(server: move.server, addresses: addresses) else {
-            self.logger.warning(
-                "asked to move to a server that is not known here",
-                metadata: ["server": "\(move.server)", "mend": "add its address to server_addrs"])
-            return
+            return self.noteMove(
+                .warning, "asked to move to a server that is not known here", move.server,
+                mend: "add its address to server_addrs")
         }
-        let until = self.now + Self.moveTime
-        self.wanted = (move.server, until)
-        self.environment.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Self.moveTime.wholeNanoseconds)) {
-            [weak self] in
-            guard let self, self.wanted?.until == until else { return }
-            self.wanted = nil
-            self.logger.warning("the server to move to was not found", metadata: ["server": "\(move.server)"])
-        }
-        self.logger.info("looking for the server to move to", metadata: ["server": "\(move.server)"])
+        self.wanted = move.server
+        self.moveEnd = self.environment.eventLoop.assumeIsolated()
+            .scheduleTask(in: .nanoseconds(Self.moveTime.wholeNanoseconds)) { [weak self] in
+                guard let self, self.wanted != nil else { return }
+                self.wanted = nil
+                self.noteMove(.warning, "the server to move to was not found", move.server, mend: "see gotunnelctl status")
+            }
+        self.noteMove(.info, "looking for the server to move to", move.server)
         self.carryOut()
     }
 
-    func prefer(_ connection: ServerConnection) {
-        guard let path = connection.path else { return }
+    /// A link carries a session with the server that an operator wants.
+    func reachedIfWanted(_ connection: ServerConnection) {
+        guard let wanted = self.wanted, wanted == connection.peer?.name else { return }
+        self.wanted = nil
+        self.moveEnd?.cancel()
+        self.plan.demandIsMet()
+        self.prefer(connection)
+    }
+
+    private func prefer(_ connection: ServerConnection) {
+        guard let path = connection.path, !self.opener.isPreferred(path) else { return }
         self.opener.prefer(path)
-        self.logger.notice("new streams go to another server, as asked", metadata: ["server": "\(connection.peer?.name ?? "")"])
+        self.noteMove(.notice, "new streams go to another server, as asked", connection.peer?.name ?? "")
         for connection in self.connections { self.reviewUse(of: connection) }
+    }
+
+    private func noteMove(_ level: Logger.Level, _ message: Logger.Message, _ server: String, mend: String? = nil) {
+        guard let suppressed = self.moveLog.admit(kind: "\(message)", source: server) else { return }
+        var metadata: Logger.Metadata = ["server": "\(server)", "suppressed": "\(suppressed)"]
+        if let mend { metadata["mend"] = "\(mend)" }
+        self.logger.log(level: level, message, metadata: metadata)
     }
 }
 

@@ -33,8 +33,12 @@ final class ServerLinks {
     private(set) var table: [Endpoint: ServerConnection] = [:]
     /// Why the last dial of an endpoint came to nothing, and since when that is so.
     var failures: [Endpoint: (reason: String, since: Timestamp)] = [:]
-    /// The server that an operator wants new streams to go to, until it is reached or this long.
-    var wanted: (server: String, until: Moment)?
+    /// The server that an operator wants new streams to go to, while it is looked for.
+    var wanted: String?
+    /// The wish that is followed after the present pause, and the timers of pause and search.
+    var nextMove: Move?
+    var movePause: Scheduled<Void>?
+    var moveEnd: Scheduled<Void>?
     /// How many links are in which state, for whoever asks from another thread.
     let counts: LinkCounts
     var rng = SystemRandomNumberGenerator()
@@ -50,6 +54,9 @@ final class ServerLinks {
     private let failureLog = OncePer(interval: .seconds(60))
     /// A drain and its end are worth a line each; a server that sends thousands of them is not.
     let drainLog = OncePer(interval: .seconds(1))
+    let moveLog = OncePer(interval: .seconds(10))
+    private var savePause: Scheduled<Void>?
+    private var isSaveDue = false
 
     init(
         settings: ClientSettings, dialer: LinkDialer, file: LearnedServersFile?, opener: StreamOpener,
@@ -118,6 +125,10 @@ final class ServerLinks {
         self.isStopped = true
         self.timer?.cancel()
         self.upkeep?.cancel()
+        self.movePause?.cancel()
+        self.moveEnd?.cancel()
+        self.savePause?.cancel()
+        if self.isSaveDue { self.remember() }
         for connection in self.connections { connection.stop(.shutdown, "the client stops") }
         self.table = [:]
     }
@@ -133,7 +144,8 @@ final class ServerLinks {
 
     /// The directory has other addresses than before.
     func entriesChanged() {
-        self.plan.setEntries(self.directory.addresses, now: self.now, using: &self.rng)
+        self.plan.setEntries(
+            self.directory.addresses, configured: self.directory.configured.count, now: self.now, using: &self.rng)
         self.forgetOldFailures()
         self.carryOut()
     }
@@ -148,7 +160,7 @@ final class ServerLinks {
     func carryOut() {
         guard !self.isStopped, !self.isPlanning else { return }
         self.isPlanning = true
-        while let step = self.plan.next(now: self.now, using: &self.rng) { self.perform(step) }
+        while !self.isStopped, let step = self.plan.next(now: self.now, using: &self.rng) { self.perform(step) }
         self.isPlanning = false
         self.noteStates()
         self.planTimer()
@@ -215,7 +227,21 @@ final class ServerLinks {
     // MARK: What is remembered
 
     /// Writes what servers told of other servers to disk, beside the event loop: a slow disk must not hold up streams.
-    func remember() { self.file?.save(self.directory.learned, logger: self.logger) }
+    private func remember() { self.file?.save(self.directory.learned, logger: self.logger) }
+
+    /// The same, at most once a second: what servers say may change as fast as they like.
+    func rememberSoon() {
+        guard self.savePause == nil else { return self.isSaveDue = true }
+        self.remember()
+        self.savePause = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
+            guard let self else { return }
+            self.savePause = nil
+            if self.isSaveDue {
+                self.isSaveDue = false
+                self.rememberSoon()
+            }
+        }
+    }
 
     func note(failure reason: String, kind: String, address: String) {
         guard let suppressed = self.failureLog.admit(kind: kind, source: address) else { return }

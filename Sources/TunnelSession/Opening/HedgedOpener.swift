@@ -84,6 +84,7 @@ package struct HedgedOpener: Sendable {
 
     // MARK: Answers
 
+    /// The other end has the OPEN and dials.
     package mutating func accepted(_ id: OpeningID, by path: PathID, now: Moment) {
         guard let index = self.attempt(id, path), let attempt = self.openings[id]?.attempts[index],
             attempt.phase == .opening, let destination = self.openings[id]?.destination
@@ -99,6 +100,7 @@ package struct HedgedOpener: Sendable {
         if patience != nil { self.plan(id) }
     }
 
+    /// The stream is open there: the first to say so wins.
     package mutating func opened(_ id: OpeningID, by path: PathID, now: Moment) {
         guard let index = self.attempt(id, path), let opening = self.take(id) else {
             return self.actions.append(.cancel(id, path))
@@ -117,11 +119,14 @@ package struct HedgedOpener: Sendable {
     }
 
     /// The attempt came to nothing: REFUSED, RESET, or the session is over.
-    package mutating func refused(_ id: OpeningID, by path: PathID, _ refusal: Refusal, now: Moment) {
+    /// - Parameter isAnswer: whether the other end said so; then it is not silent.
+    package mutating func refused(
+        _ id: OpeningID, by path: PathID, _ refusal: Refusal, isAnswer: Bool = true, now: Moment
+    ) {
         guard let index = self.attempt(id, path) else { return }
         self.openings[id]?.attempts.remove(at: index)
         self.openings[id]?.note(refusal)
-        if refusal.code != .draining { self.choice.update(path) { $0.accepted(after: nil) } }
+        if isAnswer { self.choice.update(path) { $0.accepted(after: nil) } }
         self.proceed(id, now)
     }
 
@@ -298,14 +303,16 @@ extension HedgedOpener {
     package mutating func pathEnded(_ path: PathID, now: Moment) {
         self.choice.remove(path)
         for id in self.openings.keys.sorted() where self.attempt(id, path) != nil {
-            self.refused(id, by: path, Refusal(.unreachable, "the session has ended"), now: now)
+            self.refused(id, by: path, Refusal(.unreachable, "the session has ended"), isAnswer: false, now: now)
         }
     }
 
+    /// What the other end serves; it replaces what it said before.
     package mutating func path(_ path: PathID, offers: [Destination: Offer], now: Moment) {
         self.choice.update(path) { $0.offers = offers }
     }
 
+    /// The other end takes no new streams, or does so again.
     package mutating func path(_ path: PathID, drains: Bool, now: Moment) {
         self.choice.update(path) { $0.isDraining = drains }
         if !drains { self.pathIsBack(path, now) }

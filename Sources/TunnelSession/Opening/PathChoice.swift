@@ -56,6 +56,11 @@ package struct PathChoice: Sendable {
         self.sticky.isEmpty ? self.preferred == id : self.sticky.values.contains(id)
     }
 
+    /// Whether new streams go there, whatever their destination, as far as it serves them.
+    package func isPreferred(_ id: PathID) -> Bool {
+        self.preferred == id && self.sticky.values.allSatisfy { $0 == id }
+    }
+
     // MARK: Choosing
 
     /// The path for the first attempt of a stream; the next ones to the same destination go there too.

@@ -15,6 +15,8 @@ package final class StreamOpener {
         let onRefusal: (Refusal) -> Void
         /// What was asked for, by path.
         var streams: [PathID: StreamID] = [:]
+        /// Bytes of the socket that are charged to the memory budget until a session charges them.
+        var charged = 0
     }
 
     package private(set) var opener = HedgedOpener()
@@ -25,6 +27,7 @@ package final class StreamOpener {
     private var timer: Scheduled<Void>?
     private var timerAt: Moment?
     private var isActing = false
+    private var heldBefore = 0
     /// Called when a connection begins to wait because no session is up.
     package var onHold: (() -> Void)?
 
@@ -34,12 +37,29 @@ package final class StreamOpener {
 
     /// Finds a stream for `socket`; if there is none, the connection is reset and `onRefusal` told why.
     package func open(_ open: Open, for socket: StreamSocket, onRefusal: @escaping (Refusal) -> Void) {
-        let heldBefore = self.opener.held
+        guard self.environment.budget.pressure == .none else {
+            socket.abandon()
+            return onRefusal(Refusal(.busy, "the memory budget is nearly used up"))
+        }
         let id = self.opener.open(open.destination, now: self.environment.now)
         self.pending[id] = Pending(socket: socket, open: open, onRefusal: onRefusal)
         socket.onEarlyEnd = { [weak self] in self?.abandoned(id) }
+        socket.onEarlyBytes = { [weak self] in self?.charge($0, to: id) }
         self.act()
-        if self.opener.held > heldBefore { self.onHold?() }
+    }
+
+    /// A program that sends and finishes at once is read to its end, whether or not there is a stream for it.
+    private func charge(_ bytes: Int, to id: OpeningID) {
+        guard self.pending[id] != nil else { return }
+        self.pending[id]?.charged += bytes
+        self.environment.budget.adjust(by: bytes)
+    }
+
+    private func take(_ id: OpeningID) -> Pending? {
+        guard let pending = self.pending.removeValue(forKey: id) else { return nil }
+        pending.socket.onEarlyBytes = nil
+        if pending.charged > 0 { self.environment.budget.adjust(by: -pending.charged) }
+        return pending
     }
 
     /// Connections that are not streams yet.
@@ -57,7 +77,7 @@ package final class StreamOpener {
     }
 
     private func abandoned(_ id: OpeningID) {
-        guard let pending = self.pending.removeValue(forKey: id) else { return }
+        guard let pending = self.take(id) else { return }
         for (path, stream) in pending.streams { self.sessions[path]?.cancel(stream) }
         self.change { opener, _ in opener.abandon(id) }
     }
@@ -101,6 +121,9 @@ package final class StreamOpener {
     /// New streams go there from now on.
     package func prefer(_ path: PathID) { self.change { opener, _ in opener.prefer(path) } }
 
+    /// Whether all new streams go there, as far as it serves them.
+    package func isPreferred(_ path: PathID) -> Bool { self.opener.choice.isPreferred(path) }
+
     /// For so long a new session is worth waiting for.
     package func expectSession(for span: Duration) {
         self.change { opener, now in opener.expectsSessionUntil = now + span }
@@ -122,9 +145,16 @@ package final class StreamOpener {
         // What an action brings about may come back here; the loop below goes on with it.
         guard !self.isActing else { return }
         self.isActing = true
+        defer { self.announceHeld() }
         while let action = self.opener.nextAction() { self.perform(action) }
         self.isActing = false
         self.planTimer()
+    }
+
+    private func announceHeld() {
+        let held = self.opener.held
+        defer { self.heldBefore = held }
+        if held > self.heldBefore { self.onHold?() }
     }
 
     private func perform(_ action: HedgedOpener.Action) {
@@ -133,10 +163,11 @@ package final class StreamOpener {
         case .cancel(let id, let path):
             if let stream = self.pending[id]?.streams.removeValue(forKey: path) { self.sessions[path]?.cancel(stream) }
         case .win(let id, let path):
-            guard let pending = self.pending.removeValue(forKey: id), let stream = pending.streams[path] else { return }
-            self.sessions[path]?.adopt(stream, pending.socket)
+            guard let pending = self.take(id) else { return }
+            guard let stream = pending.streams[path], let session = self.sessions[path] else { return pending.socket.abandon() }
+            session.adopt(stream, pending.socket)
         case .fail(let id, let refusal):
-            guard let pending = self.pending.removeValue(forKey: id) else { return }
+            guard let pending = self.take(id) else { return }
             pending.socket.abandon()
             pending.onRefusal(refusal)
         case .probe(let path): self.sessions[path]?.probe()
@@ -145,14 +176,15 @@ package final class StreamOpener {
 
     private func request(_ id: OpeningID, _ path: PathID, _ reason: AttemptReason) {
         guard let pending = self.pending[id], let session = self.sessions[path] else {
-            return self.opener.refused(id, by: path, Refusal(.unreachable, "the session has ended"), now: self.environment.now)
+            return self.opener.refused(
+                id, by: path, Refusal(.unreachable, "the session has ended"), isAnswer: false, now: self.environment.now)
         }
         self.environment.metrics.attempted(reason)
         do throws(Refusal) {
             let stream = try session.request(pending.open) { [weak self] in self?.heard($0, id, path) }
             self.pending[id]?.streams[path] = stream
         } catch {
-            self.opener.refused(id, by: path, error, now: self.environment.now)
+            self.opener.refused(id, by: path, error, isAnswer: false, now: self.environment.now)
         }
     }
 
@@ -163,10 +195,14 @@ package final class StreamOpener {
         case .ended(.opened): self.opener.opened(id, by: path, now: now)
         case .ended(.refused(let refusal)):
             self.pending[id]?.streams[path] = nil
-            self.opener.refused(id, by: path, refusal, now: now)
+            // This end's own patience with a silent session is no answer.
+            self.opener.refused(id, by: path, refusal, isAnswer: refusal.code != .timedOut, now: now)
         case .ended(.reset(let code)):
             self.pending[id]?.streams[path] = nil
-            self.opener.refused(id, by: path, Refusal(.unreachable, "the stream was reset (\(code.label))"), now: now)
+            // The end of a session is told by itself in a moment, when it is known whether another may come.
+            if self.sessions[path]?.isEnded == true { return }
+            self.opener.refused(
+                id, by: path, Refusal(.unreachable, "the stream was reset (\(code.label))"), isAnswer: true, now: now)
         }
         self.act()
     }

@@ -10,7 +10,7 @@ package enum SessionEnd: Equatable, Sendable, CustomStringConvertible {
     case resumeExpired
     /// This side ended it.
     case closedHere(CloseCode, String)
-    /// Dialling was refused twice: nobody is there any more.
+    /// Nobody is there any more: dialling was refused twice, or another instance answers, or it knows of no session.
     case peerGone
 
     package var description: String {
@@ -19,7 +19,7 @@ package enum SessionEnd: Equatable, Sendable, CustomStringConvertible {
         case .violation(let error): "the other end broke the protocol (\(error))"
         case .resumeExpired: "no new link within the resume window"
         case .closedHere(_, let reason): reason
-        case .peerGone: "the server refuses connections"
+        case .peerGone: "the server that held it is gone"
         }
     }
 

@@ -47,6 +47,8 @@ package final class StreamSocket: ChannelInboundHandler {
     private var onActive: ((StreamSocket) -> Void)?
     /// Called when the connection ends before it was attached to a stream.
     package var onEarlyEnd: (() -> Void)?
+    /// Called with how many bytes came before that.
+    var onEarlyBytes: ((Int) -> Void)?
 
     /// - Parameter onActive: called once when the connection stands.
     package init(onActive: ((StreamSocket) -> Void)? = nil) { self.onActive = onActive }
@@ -190,6 +192,7 @@ package final class StreamSocket: ChannelInboundHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = self.unwrapInboundIn(data)
         self.bytesRead += UInt64(bytes.readableBytes)
+        if self.owner == nil { self.onEarlyBytes?(bytes.readableBytes) }
         if self.arrived == nil {
             self.arrived = bytes
         } else {
