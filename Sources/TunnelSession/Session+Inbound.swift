@@ -57,7 +57,8 @@ extension Session {
         switch message {
         case .goAway(let goAway): self.isPeerDraining = !goAway.isCalledOff
         // Only who dials knows how long it will look for a link; a server's wish is none of a client's business.
-        case .resumeWindow(let window) where self.side == .acceptor: self.announcedWindow = min(.milliseconds(Int64(window.milliseconds)), .seconds(3600))
+        case .resumeWindow(let window) where self.side == .acceptor:
+            self.announcedWindow = min(.milliseconds(Int64(window.milliseconds)), .seconds(3600))
         default: break
         }
         return .control(message)

@@ -1,5 +1,4 @@
 import Testing
-
 import TunnelSession
 
 @testable import TunnelClient

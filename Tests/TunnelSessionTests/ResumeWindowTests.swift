@@ -34,6 +34,13 @@ import TunnelWire
         #expect(session.labels().contains("RESUME_WINDOW"))
     }
 
+    @Test func aClientDoesNotObeyAServersWindow() throws {
+        var couple = try Couple()
+        couple.acceptor.send(.resumeWindow(ResumeWindow(milliseconds: 3_600_000)))
+        try couple.exchange()
+        #expect(couple.dialer.resumeWindow == SessionConfiguration().resumeWindow)
+    }
+
     @Test func theSameIsNotSaidTwice() throws {
         var couple = try Couple()
         couple.dialer.setResumeWindow(Self.short)

@@ -109,7 +109,9 @@ final class ServerConnection {
         self.isDialing = true
         let vet: (Hello) -> Close? = { [weak self] peer in
             // A dial may outlive the session that it was made for; then another one may stand already.
-            guard let self, !self.isOver, let owner = self.owner else { return Close(.superseded, "the dial is of no use any more") }
+            guard let self, !self.isOver, let owner = self.owner else {
+                return Close(.superseded, "the dial is of no use any more")
+            }
             return owner.connection(self, meets: peer)
         }
         self.dialer().dial(host: self.host, port: self.port, vet: vet) { result in

@@ -231,7 +231,10 @@ final class ServerLinks {
 
     /// The same, at most once a second: what servers say may change as fast as they like.
     func rememberSoon() {
-        guard self.savePause == nil else { return self.isSaveDue = true }
+        guard self.savePause == nil else {
+            self.isSaveDue = true
+            return
+        }
         self.remember()
         self.savePause = self.environment.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
             guard let self else { return }

@@ -169,6 +169,16 @@ import TunnelWire
         #expect(!bench.opener.isSuspect(PathID(1)))
     }
 
+    @Test mutating func whatThisEndRefusesIsNoAnswer() {
+        _ = bench.begin(1)
+        _ = bench.open() + bench.open() + bench.open() + bench.pass(.milliseconds(50)) + bench.open()
+        bench.opener.refused(
+            OpeningID(rawValue: 4), by: PathID(1), Refusal(.busy, "too many requests wait"), isAnswer: false, now: bench.now)
+        #expect(bench.opener.isSuspect(PathID(1)))
+        _ = bench.refused(1, by: 1)
+        #expect(!bench.opener.isSuspect(PathID(1)))
+    }
+
     @Test mutating func anAnswerInBetweenBeginsTheCountAnew() {
         _ = bench.begin(1)
         for round in 0..<5 as Range<UInt64> {

@@ -36,7 +36,8 @@ func label(_ frame: ByteBuffer) -> String {
     let header = FrameHeader(packed: frame.getInteger(at: frame.readerIndex, as: UInt64.self) ?? 0)
     let names: [FrameType: String] = [
         .open: "OPEN", .accepted: "ACCEPTED", .opened: "OPENED", .refused: "REFUSED", .data: "DATA", .credit: "CREDIT",
-        .fin: "FIN", .reset: "RESET", .register: "REGISTER", .goAway: "GOAWAY", .resumeWindow: "RESUME_WINDOW", .ack: "ACK", .ping: "PING", .pong: "PONG",
+        .fin: "FIN", .reset: "RESET", .register: "REGISTER", .goAway: "GOAWAY", .resumeWindow: "RESUME_WINDOW", .ack: "ACK",
+        .ping: "PING", .pong: "PONG",
     ]
     let name = names[header.type] ?? "\(header.type.rawValue)"
     if header.type == .data { return "\(name) \(header.stream) \(header.length)" }
