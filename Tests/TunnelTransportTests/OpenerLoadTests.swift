@@ -43,7 +43,9 @@ extension Transport {
                 try await site.openAll()
                 let fates = try await onThread { Self.fates(of: programs) }
 
-                #expect(path.losses.count == 1)
+                // The OPENs alone, all sent at once, are 40 000 bytes. On a slow machine the answers may come from the
+                // other session, which was asked meanwhile, and then fewer bytes than that pass here.
+                #expect(path.losses.count == 1 || bytes > 40_000 && path.losses.count == 0)
                 #expect(fates.filter { $0 != .answered && $0 != .reset } == [])
                 let answered = fates.indices.filter { fates[$0] == .answered }.map { "program \($0)" }
                 for backend in backends { try await backend.isLeftAlone() }
