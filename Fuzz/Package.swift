@@ -28,7 +28,12 @@ let package = Package(
     ],
     targets: [
         library("TunnelWire", [nio]),
-        library("TunnelSession", ["TunnelWire", nio, .product(name: "DequeModule", package: "swift-collections")]),
+        library(
+            "TunnelSession",
+            [
+                "TunnelWire", nio, .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+            ]),
         library("Settings", [.product(name: "Yams", package: "Yams")]),
         library("FuzzEntry", []),
         library("WireChecks", ["TunnelWire", nio]),
