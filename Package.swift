@@ -35,11 +35,22 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     ],
     targets: [
+        .target(name: "Timing", swiftSettings: strict),
         .target(name: "TunnelWire", dependencies: [nioCore], swiftSettings: strict),
+        .target(
+            name: "ClusterCore", dependencies: ["Timing", "TunnelWire", product("DequeModule", "swift-collections")],
+            swiftSettings: strict),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "ClusterCore", "Timing", "TunnelWire", product("DequeModule", "swift-collections"),
+                product("HeapModule", "swift-collections"),
+            ], swiftSettings: strict),
         .target(
             name: "TunnelSession",
             dependencies: [
-                "TunnelWire", nioCore, product("DequeModule", "swift-collections"), product("HeapModule", "swift-collections"),
+                "Timing", "TunnelWire", nioCore, product("DequeModule", "swift-collections"),
+                product("HeapModule", "swift-collections"),
             ],
             swiftSettings: strict),
         .target(
@@ -51,7 +62,7 @@ let package = Package(
         .target(
             name: "TunnelTransport",
             dependencies: [
-                "TunnelWire", "TunnelSession", "Identity", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
+                "Timing", "TunnelWire", "TunnelSession", "Identity", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
                 product("NIOConcurrencyHelpers", "swift-nio"), product("CoreMetrics", "swift-metrics"),
                 product("DequeModule", "swift-collections"),
             ], swiftSettings: strict),
@@ -65,25 +76,27 @@ let package = Package(
                 product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CSpawn"),
         .target(
             name: "Daemon",
             dependencies: [
-                "Admin", "CMalloc", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", logging,
+                "Admin", "CMalloc", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport", "TunnelWire", logging,
                 product("Metrics", "swift-metrics"), product("ServiceLifecycle", "swift-service-lifecycle"),
                 product("UnixSignals", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "TunnelServer",
             dependencies: [
-                "Admin", "Daemon", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore, nioPosix,
-                nioSSL, logging, product("AsyncHTTPClient", "async-http-client"),
+                "Admin", "CSpawn", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport",
+                "TunnelWire", nioCore, nioPosix, nioSSL, product("DequeModule", "swift-collections"), logging,
+                product("AsyncHTTPClient", "async-http-client"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "TunnelClient",
             dependencies: [
-                "Admin", "Daemon", "Identity", "Settings", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore, nioPosix,
-                logging, product("ServiceLifecycle", "swift-service-lifecycle"),
+                "Admin", "Daemon", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore,
+                nioPosix, logging, product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "gotunnel-server", dependencies: ["Admin", "Daemon", "Settings", "TunnelServer", argumentParser],
@@ -100,15 +113,21 @@ let package = Package(
         .executableTarget(
             name: "gotunnel-chaos",
             dependencies: [
-                "Admin", "ChaosHarness", "Identity", "Settings", nioCore, argumentParser,
+                "Admin", "ChaosHarness", "ClusterCore", "Identity", "Settings", "Simulation", nioCore, argumentParser,
                 product("UnixSignals", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "gotunnelctl", dependencies: ["Admin", "Identity", "Settings", argumentParser], swiftSettings: strict),
         .testTarget(name: "TunnelWireTests", dependencies: ["TunnelWire", nioCore], swiftSettings: strict),
         .testTarget(
+            name: "ClusterCoreTests",
+            dependencies: ["ClusterCore", "Timing", "TunnelWire", nioCore, product("HeapModule", "swift-collections")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["ClusterCore", "Simulation", "Timing", "TunnelWire"], swiftSettings: strict),
+        .testTarget(
             name: "TunnelSessionTests",
-            dependencies: ["TunnelSession", "TunnelWire", nioCore, product("DequeModule", "swift-collections")],
+            dependencies: ["Timing", "TunnelSession", "TunnelWire", nioCore, product("DequeModule", "swift-collections")],
             swiftSettings: strict),
         .testTarget(
             name: "IdentityTests",
@@ -128,18 +147,19 @@ let package = Package(
         .testTarget(
             name: "TunnelTransportTests",
             dependencies: [
-                "TunnelTransport", "TunnelSession", "TunnelWire", "Identity", nioCore, nioPosix, nioSSL,
+                "Timing", "TunnelTransport", "TunnelSession", "TunnelWire", "Identity", nioCore, nioPosix, nioSSL,
                 product("NIOTLS", "swift-nio"), product("NIOEmbedded", "swift-nio"),
                 product("NIOConcurrencyHelpers", "swift-nio"), product("Crypto", "swift-crypto"),
             ], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Identity", "TunnelTransport", "TunnelWire", nioCore, nioPosix, nioSSL, product("NIOTLS", "swift-nio"),
-                product("Crypto", "swift-crypto"),
+                "CSpawn", "ChaosHarness", "Identity", "TunnelTransport", "TunnelWire", nioCore, nioPosix, nioSSL,
+                product("NIOTLS", "swift-nio"), product("Crypto", "swift-crypto"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "TunnelClientTests", dependencies: ["TunnelClient", "TunnelSession", "TunnelWire", "Settings", logging],
+            name: "TunnelClientTests",
+            dependencies: ["Timing", "TunnelClient", "TunnelSession", "TunnelWire", "Settings", logging],
             swiftSettings: strict),
     ]
 )

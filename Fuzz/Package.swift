@@ -27,17 +27,18 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        library("Timing", []),
         library("TunnelWire", [nio]),
         library(
             "TunnelSession",
             [
-                "TunnelWire", nio, .product(name: "DequeModule", package: "swift-collections"),
+                "Timing", "TunnelWire", nio, .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ]),
         library("Settings", [.product(name: "Yams", package: "Yams")]),
         library("FuzzEntry", []),
         library("WireChecks", ["TunnelWire", nio]),
-        library("SessionChecks", ["TunnelSession", "TunnelWire", nio]),
+        library("SessionChecks", ["Timing", "TunnelSession", "TunnelWire", nio]),
         library("SettingsChecks", ["Settings"]),
         fuzzTarget("FrameDecoderFuzz", checks: "WireChecks"),
         fuzzTarget("HandshakeMessagesFuzz", checks: "WireChecks"),

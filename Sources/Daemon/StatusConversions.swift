@@ -1,4 +1,5 @@
 import Admin
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire

@@ -40,6 +40,15 @@ package struct CertificateTrust: Sendable {
     package func verify(
         chain: [[UInt8]], role: CertificateRole, cluster: String?, side: HandshakeSide, at now: Date
     ) async throws(CertificateRefusal) -> CertificateIdentity {
+        try await self.verify(chain: chain, roles: [role], cluster: cluster, side: side, at: now)
+    }
+
+    /// The same, where the leaf may say one of several roles: whoever asks sees to it that the holder keeps to its own.
+    ///
+    /// - Parameter roles: not empty; the first is the one that a refusal asks for.
+    package func verify(
+        chain: [[UInt8]], roles: [CertificateRole], cluster: String?, side: HandshakeSide, at now: Date
+    ) async throws(CertificateRefusal) -> CertificateIdentity {
         let certificates = try Self.parse(chain)
         guard let leaf = certificates.first else { throw .noCertificate }
         guard now <= leaf.notValidAfter else { throw .expired(leaf.notValidAfter) }
@@ -55,7 +64,7 @@ package struct CertificateTrust: Sendable {
         }
         let identity: CertificateIdentity
         do { identity = try CertificateIdentity(leaf) } catch { throw .identity(error) }
-        guard identity.role == role else { throw .wrongRole(identity.role, needed: role) }
+        guard roles.contains(identity.role) else { throw .wrongRole(identity.role, needed: roles.first ?? .client) }
         guard cluster == nil || identity.cluster == cluster else { throw .wrongCluster(identity.cluster) }
         return identity
     }

@@ -24,7 +24,8 @@ package struct IdentityProblem: Error, Equatable, CustomStringConvertible {
     package let problem: String
     package let mend: String
 
-    init(_ kind: Kind, at place: String, _ problem: String, mend: String) {
+    /// - Parameter place: the file, directory or value that is wrong.
+    package init(_ kind: Kind, at place: String, _ problem: String, mend: String) {
         self.kind = kind
         self.place = place
         self.problem = problem

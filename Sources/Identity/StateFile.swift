@@ -8,7 +8,7 @@ package struct StateFile: Sendable {
     /// The contents, with U+FFFD for what is not UTF-8.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// The largest file read, in bytes.
+    /// The largest file read, in bytes, unless the caller says otherwise.
     package static let maximumSize = 256 * 1024
 
     /// Who may read a file.
@@ -20,7 +20,10 @@ package struct StateFile: Sendable {
     }
 
     /// The file at `path`, or `nil` if there is none. Refuses what is no regular file, what is too large and what is too open.
-    package static func read(_ path: String, as secrecy: Secrecy = .secret()) throws(IdentityProblem) -> StateFile? {
+    /// - Parameter maximumSize: in bytes; a larger file is refused.
+    package static func read(
+        _ path: String, as secrecy: Secrecy = .secret(), maximumSize: Int = StateFile.maximumSize
+    ) throws(IdentityProblem) -> StateFile? {
         // O_NONBLOCK: a FIFO in place of the file must not hang the start.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -38,7 +41,7 @@ package struct StateFile: Sendable {
                 .tooOpen, at: path, "holds a secret but its mode is \(octal(status.st_mode & 0o7777)), so others may read it",
                 mend: "chmod 600 it, and replace the secret if others may have read it")
         }
-        return StateFile(path: path, bytes: try contents(of: descriptor, path: path))
+        return StateFile(path: path, bytes: try contents(of: descriptor, path: path, maximumSize: maximumSize))
     }
 
     /// Replaces or makes the file at `path` in one step: after a crash it holds either the old bytes or the new ones.
@@ -78,7 +81,7 @@ package struct StateFile: Sendable {
         return lstat(path, &status) == 0
     }
 
-    private static func contents(of descriptor: Int32, path: String) throws(IdentityProblem) -> [UInt8] {
+    private static func contents(of descriptor: Int32, path: String, maximumSize: Int) throws(IdentityProblem) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)
         while true {

@@ -2,6 +2,7 @@ import Daemon
 import Identity
 import NIOCore
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 

@@ -60,8 +60,9 @@ final class ExposureBoard: Sendable {
         }
         let declarations = self.entries.map { entry in
             ExposureDeclaration(
-                name: entry.settings.name, mappedPort: entry.settings.remotePort.flatMap { UInt16(exactly: $0) },
-                isHealthy: entry.health.isHealthy)
+                name: entry.settings.name,
+                mappedPort: entry.settings.remotePort.flatMap { $0 == 0 ? nil : UInt16(exactly: $0) },
+                isHealthy: entry.health.isHealthy, wantsPort: entry.settings.remotePort == 0)
         }
         return Register(version: version, exposures: declarations)
     }

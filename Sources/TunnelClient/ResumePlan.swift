@@ -1,3 +1,4 @@
+import Timing
 import TunnelSession
 
 /// When to dial the server of a session again after its link broke, and when to give up on the session, sans-IO.

@@ -3,6 +3,7 @@ import Identity
 import Logging
 import NIOCore
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -20,7 +21,9 @@ final class ClientSession: SessionDelegate {
     /// The token it used, nil with a certificate.
     private(set) var tokenID: String?
     private(set) var address: String
-    private let ports: MappedPorts
+    private let registration: Registration
+    /// When the last PING that the client answered had been sent.
+    private(set) var answeredPing: Moment?
     private unowned let loop: ServerLoop
 
     private var context: ServerContext { self.loop.context }
@@ -36,8 +39,8 @@ final class ClientSession: SessionDelegate {
         self.secret = secret
         self.driver = driver
         self.loop = loop
-        self.ports = MappedPorts(
-            client: peer.hello.name, installation: peer.hello.installation, driver: driver, context: loop.context)
+        self.registration = Registration(
+            peer: peer, since: WallClock.milliseconds, driver: driver, loop: loop)
         driver.delegate = self
     }
 
@@ -55,7 +58,13 @@ final class ClientSession: SessionDelegate {
     }
 
     /// What it has registered, by name.
-    var exposures: [MappedPorts.Entry] { self.ports.entries }
+    var exposures: [Registration.Entry] { self.registration.entries }
+
+    /// Why one of them is not in force here.
+    func problem(of entry: Registration.Entry) -> String? { self.registration.problem(of: entry) }
+
+    /// A mapped port belongs to somebody else than before, perhaps.
+    func portChanged(_ port: UInt16) { self.registration.portChanged(port) }
 
     /// A new link carries it. The token may be another: whoever rotates tokens keeps the sessions.
     func resumed(by peer: AuthenticatedPeer) {
@@ -88,20 +97,16 @@ final class ClientSession: SessionDelegate {
             return !offered.contains(service) || !policy.mayUse(service: service, client: self.name).isAllowed
         }
         self.announceServices()
-        self.ports.applyAgain()
+        self.registration.applyAgain()
     }
 
     /// No new streams: those there are may finish until the deadline.
     func drain(deadline: Duration) {
-        self.ports.closeListeners()
         self.driver.drain(deadline: deadline, reason: "the server is draining")
     }
 
     /// The drain was called off.
-    func undrain() {
-        self.driver.undrain()
-        self.ports.openListeners()
-    }
+    func undrain() { self.driver.undrain() }
 
     // MARK: SessionDelegate
 
@@ -114,27 +119,9 @@ final class ClientSession: SessionDelegate {
             if case .refused(let reason) = self.context.currentRules.policy.mayUse(service: service, client: self.name) {
                 throw Refusal(.forbidden, reason)
             }
-            self.dial(try self.context.services.targets(for: service)[...], for: id, service: service, source: open.source)
+            try self.loop.serve(service, for: id, of: self.driver, open) { self.refuse(id, $0, open) }
         } catch {
             self.refuse(id, error, open)
-        }
-    }
-
-    /// Tries one target after the other within the dial bound of each.
-    private func dial(_ targets: ArraySlice<HostPort>, for id: StreamID, service: String, source: String) {
-        guard let target = targets.first else { return }
-        TargetDialer.dial(
-            host: target.host.description, port: target.port, timeout: self.context.currentRules.dialTimeout,
-            environment: self.loop.environment
-        ) { result in
-            switch result {
-            case .success(let socket): self.driver.serve(id, with: socket)
-            case .failure(let refusal):
-                guard targets.count > 1 else {
-                    return self.refuse(id, refusal, Open(destination: .service(service), source: source))
-                }
-                self.dial(targets.dropFirst(), for: id, service: service, source: source)
-            }
         }
     }
 
@@ -144,15 +131,21 @@ final class ClientSession: SessionDelegate {
     }
 
     func session(_ session: SessionDriver, received message: ControlMessage) {
-        if case .register(let register) = message { self.ports.apply(register) }
+        if case .register(let register) = message { self.registration.apply(register) }
     }
 
     func session(_ session: SessionDriver, lostLink cause: LinkLoss) {
+        self.loop.routes[self.name]?.localLost()
         self.context.logger.info("client lost its link", metadata: self.logMetadata.merging(["cause": "\(cause)"]) { $1 })
     }
 
+    func session(_ session: SessionDriver, heartbeat: HeartbeatReport) {
+        self.answeredPing = heartbeat.answeredPing
+        self.loop.routes[self.name]?.localHeartbeat(heartbeat)
+    }
+
     func session(_ session: SessionDriver, ended end: SessionEnd) {
-        self.ports.closeAll()
+        self.registration.close()
         self.loop.forget(self)
         self.context.logger.info("client session ended", metadata: self.logMetadata.merging(["reason": "\(end)"]) { $1 })
     }

@@ -8,6 +8,7 @@ import NIOPosix
 import ServiceLifecycle
 import Settings
 import Synchronization
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -22,6 +23,7 @@ package final class GotunnelServer: Service {
     private let group: MultiThreadedEventLoopGroup
     private let loops: [HostedLoop]
     private let links: LinkServer
+    private let cluster: ServerCluster
     private let lock: StateLock
     private let state = Mutex(Lifecycle())
     private let drainRequests = AsyncStream.makeStream(of: Void.self)
@@ -31,6 +33,9 @@ package final class GotunnelServer: Service {
         var isServing = false
         /// The drain under way, if there is one; gives the count of streams left.
         var draining: Task<Int, Never>?
+        /// Why the server has to end.
+        var trouble: IdentityProblem?
+        var publishedServices: Set<String> = []
     }
 
     /// Reads secrets and certificates and makes everything; nothing listens yet.
@@ -48,43 +53,52 @@ package final class GotunnelServer: Service {
         let context = ServerContext(
             name: settings.name, instance: WireID.random(using: &rng), logger: logger,
             services: ServiceBoard(settings.services, logger: logger), budget: MemoryBudget(limit: settings.limits.memoryBudget),
-            metrics: TransportMetrics(), rules: try ServerRules(settings), servers: settings.announcedServers)
+            metrics: TransportMetrics(), rules: try ServerRules(settings), servers: settings.announcedServers([]))
         let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)
-        let party = LocalParty(
+        var party = LocalParty(
             role: .server, name: settings.name, installation: WireID(bytes: installation.bytes) ?? context.instance,
             instance: context.instance, software: "gotunnel/\(Version.current)")
+        let plan = try ClusterPlan.load(
+            settings, id: party.installation, instance: context.instance, software: party.software)
+        party.cluster = settings.cluster == nil ? "" : plan.stored?.cluster?.description ?? ""
+        let proof = PeerProof(party: party, tls: credentials.peerTLS, credential: credentials.peer)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
-        var loops: [HostedLoop] = []
-        for loop in group.makeIterator() {
-            loops.append(try await loop.submit { HostedLoop(ServerLoop(context: context, eventLoop: loop), on: loop) }.get())
-        }
+        let loops = try await HostedLoop.make(group, context, proof)
+        let server = WeakServer()
+        let cluster = try await ServerCluster.make(
+            plan, settings: settings, context: context, proof: proof, group: MultiThreadedEventLoopGroup(numberOfThreads: 1),
+            orders: ClusterEffects.Orders(
+                announceServers: { server.value?.announceServers() }, founded: { server.value?.founded($0) }),
+            failed: { server.value?.fail($0) })
         let links = LinkServer(
             party: party, credentials: credentials.links, gate: HandshakeGate(limit: settings.limits.handshakes),
             loops: loops.map(\.eventLoop), hosts: loops.map(\.host), observer: HandshakeLog(logger: logger),
-            metrics: context.metrics)
+            metrics: context.metrics, peers: PeerEntrance(control: cluster.door, hosts: loops.map(\.peers)))
+        links.setPeerAddresses(Set(settings.otherPeers.map(\.host)))
         Self.announce(credentials, logger)
-        return GotunnelServer(
-            loaded: loaded, surroundings: surroundings, context: context, group: group, loops: loops, links: links, lock: lock)
+        plan.announce(logger)
+        let made = GotunnelServer(
+            loaded: loaded, surroundings: surroundings, context: context, group: group, loops: loops, links: links,
+            cluster: cluster, lock: lock)
+        server.set(made)
+        return made
     }
 
-    /// An event loop with its clients.
-    private struct HostedLoop: Sendable {
-        let eventLoop: any EventLoop
-        let loop: NIOLoopBound<ServerLoop>
-        let host: NIOLoopBound<any LinkHost>
+    /// Lets the control plane, which is made first, speak of the server.
+    private final class WeakServer: Sendable {
+        private struct Box: Sendable { weak var server: GotunnelServer? }
+        private let box = Mutex(Box())
 
-        /// To be made on `eventLoop`.
-        init(_ loop: ServerLoop, on eventLoop: any EventLoop) {
-            self.eventLoop = eventLoop
-            self.loop = NIOLoopBound(loop, eventLoop: eventLoop)
-            self.host = NIOLoopBound(loop, eventLoop: eventLoop)
-        }
+        var value: GotunnelServer? { self.box.withLock { $0.server } }
+
+        func set(_ server: GotunnelServer) { self.box.withLock { $0.server = server } }
     }
 
     private init(
         loaded: LoadedSettings<ServerSettings>, surroundings: Surroundings, context: ServerContext,
-        group: MultiThreadedEventLoopGroup, loops: [HostedLoop], links: LinkServer, lock: StateLock
+        group: MultiThreadedEventLoopGroup, loops: [HostedLoop], links: LinkServer, cluster: ServerCluster, lock: StateLock
     ) {
+        self.cluster = cluster
         self.settings = Mutex(loaded.settings)
         self.configuration = loaded.path
         self.surroundings = surroundings
@@ -108,16 +122,65 @@ package final class GotunnelServer: Service {
 
     /// Serves until a graceful shutdown begins, then drains and ends.
     package func run() async throws {
+        try await self.cluster.start(peers: self.settings.withLock { $0.otherPeers })
+        self.publishServer()
         try await self.listen()
         let board = self.context.services
         let checks = Task { await board.run(group: self.group) }
-        self.context.services.onChange { [weak self] in self?.eachLoopNow { $0.announceServices() } }
+        self.context.services.onChange { [weak self] in self?.servicesChanged() }
+        self.servicesChanged()
         await self.untilShutdown()
-        _ = await self.drain(wait: true)
+        let trouble = self.state.withLock { $0.trouble }
+        if trouble == nil { _ = await self.drain(wait: true) }
         checks.cancel()
         await self.stop()
         await checks.value
         try await self.group.shutdownGracefully()
+        if let trouble { throw StartupError("\(trouble)", .unavailable) }
+    }
+
+    /// The state of the cluster cannot be written any more. What the disk holds is unknown, so this process promises nothing
+    /// any longer: it ends.
+    private func fail(_ problem: IdentityProblem) {
+        self.context.logger.critical("cluster state cannot be written; the server ends", metadata: ["reason": "\(problem)"])
+        self.state.withLock { $0.trouble = problem }
+        self.drainRequests.continuation.finish()
+    }
+
+    // MARK: Other servers
+
+    private func announceServers() {
+        let others = self.context.directory.otherServers
+        let servers = self.settings.withLock { $0.announcedServers(others) }
+        if self.context.replacePeers(servers) { self.eachLoopNow { $0.announcePeers() } }
+    }
+
+    /// The cluster has an id: from now on peers of another one are strangers.
+    private func founded(_ cluster: WireID) {
+        guard self.settings.withLock({ $0.cluster != nil }) else { return }
+        self.cluster.proof.replace(cluster: cluster.description)
+        self.links.replace(self.cluster.proof.party)
+        self.context.logger.notice("cluster", metadata: ["id": "\(cluster)"])
+    }
+
+    private func publishServer() {
+        self.context.directory.publish(server: self.settings.withLock { $0.record(isDraining: self.context.isDraining) })
+    }
+
+    private func servicesChanged() {
+        self.eachLoopNow { $0.announceServices() }
+        let services = self.context.services.snapshot
+        let names = Set(services.map(\.settings.name))
+        let gone = self.state.withLock { state in
+            defer { state.publishedServices = names }
+            return state.publishedServices.subtracting(names)
+        }
+        for name in gone.sorted() { self.context.directory.publish(service: name, nil) }
+        for service in services {
+            self.context.directory.publish(
+                service: service.settings.name,
+                ServiceRecord(isHealthy: service.isHealthy, mayHedgeDial: service.settings.hedgeDial))
+        }
     }
 
     private func listen() async throws {
@@ -153,9 +216,13 @@ package final class GotunnelServer: Service {
             defer { state = Lifecycle() }
             return state.listener
         }
+        await self.cluster.stop()
         try? await listener?.close().get()
         await self.eachLoop { loop in
             for session in loop.sessions { session.driver.end(.closedHere(.shutdown, "the server stops")) }
+            for session in loop.inbound.values { session.driver.end(.closedHere(.shutdown, "the server stops")) }
+            loop.lanes.stop()
+            loop.ports.closeAll()
         }
         // The good-byes are on their way; a moment lets them leave before the loops end.
         try? await Task.sleep(for: .milliseconds(50))
@@ -194,12 +261,25 @@ package final class GotunnelServer: Service {
         return wait ? await ending.value : await self.streamCount()
     }
 
+    /// One server drains at a time: waits until it is this one's turn. Without a leader nobody says so, and it is at once.
+    func waitForDrainTurn() async {
+        guard self.settings.withLock({ $0.cluster != nil }) else { return }
+        while !self.context.isDraining {
+            let hasLeader = self.context.directory.leadership?.leader != nil
+            guard hasLeader else {
+                return self.context.logger.warning("there is no leader to say whose turn it is to drain; draining now")
+            }
+            if (try? await self.context.cluster.ask { .requestDrain(id: $0) }) != nil { return }
+            if Task.isCancelled { return }
+            self.context.logger.notice("another server drains; waiting for it")
+        }
+    }
+
     private func finishDrain(within deadline: Duration) async -> Int {
         self.context.setDraining(true)
+        self.publishServer()
         self.context.logger.notice("server drains", metadata: ["deadline_seconds": "\(deadline.inSeconds)"])
-        await self.eachLoop { loop in
-            for session in loop.sessions { session.drain(deadline: deadline) }
-        }
+        await self.eachLoop { $0.drain(deadline: deadline) }
         let end = ContinuousClock.now + deadline
         while ContinuousClock.now < end, self.context.isDraining {
             if await self.streamCount() == 0 { return 0 }
@@ -217,9 +297,8 @@ package final class GotunnelServer: Service {
     func undrain() async {
         self.state.withLock { $0.draining = nil }
         self.context.setDraining(false)
-        await self.eachLoop { loop in
-            for session in loop.sessions { session.undrain() }
-        }
+        self.publishServer()
+        await self.eachLoop { $0.undrain() }
         self.context.logger.notice("server serves again")
     }
 
@@ -251,7 +330,11 @@ package final class GotunnelServer: Service {
         self.context.services.replace(settings.services)
         LogSetup.setLevel(settings.log.level.loggerLevel)
         let ring = credentials.ring
-        if self.context.replacePeers(settings.announcedServers) { await self.eachLoop { $0.announcePeers() } }
+        self.cluster.proof.replace(tls: credentials.peerTLS, credential: credentials.peer)
+        self.cluster.setPeers(settings.otherPeers)
+        self.links.setPeerAddresses(Set(settings.otherPeers.map(\.host)))
+        self.publishServer()
+        self.announceServers()
         await self.eachLoop { loop in
             loop.applyRules { token, client in ring.stillPermits(tokenID: token, client: client) }
         }

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOSSL
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire

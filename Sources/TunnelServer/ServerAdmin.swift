@@ -1,6 +1,8 @@
 import Admin
+import ClusterCore
 import Daemon
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -16,9 +18,16 @@ package struct ServerAdmin: AdminSource {
     package func status() async throws -> DaemonStatus {
         let rows = await self.rows()
         let problem = self.server.readinessProblem
+        let view = await self.server.context.cluster.view()
+        let isSingle = self.server.settings.withLock { $0.cluster == nil }
         return .server(
             ServerStatus(
-                name: self.server.context.name, ready: problem == nil, reason: problem, draining: self.server.context.isDraining,
+                name: self.server.context.name, role: isSingle ? .single : view.role,
+                term: isSingle ? 0 : view.leadership?.term ?? 0,
+                leader: isSingle ? nil : view.leadership?.leader, cluster: isSingle ? nil : view.leadership?.cluster?.description,
+                voters: isSingle ? [] : view.leadership?.voters.voters.map(\.name) ?? [], ready: problem == nil, reason: problem,
+                draining: self.server.context.isDraining,
+                peers: view.peers(besides: self.server.context.name, self.server.context.directory),
                 clients: rows.count, streams: rows.reduce(0) { $0 + $1.streams }, services: self.services,
                 process: ProcessStatus.current(since: self.server.startedAt, budget: self.server.context.budget),
                 sessions: SessionTotals(
@@ -29,23 +38,23 @@ package struct ServerAdmin: AdminSource {
                     bytesIn: rows.reduce(0) { $0 + $1.bytesIn }, bytesOut: rows.reduce(0) { $0 + $1.bytesOut })))
     }
 
-    package func clients() async throws -> [ClientRow] { await self.rows() }
-
-    package func exposures() async throws -> [ExposureRow] {
-        let server = self.server.context.name
-        let rows = await self.server.eachLoop { loop in
-            loop.sessions.flatMap { session in
-                let isLinked = session.driver.isAttached
-                return session.exposures.map { entry in
-                    ExposureRow(
-                        client: session.name, name: entry.declaration.name, port: entry.declaration.mappedPort.map(Int.init),
-                        healthy: entry.isServed && isLinked, servers: [server],
-                        reason: entry.problem
-                            ?? (!isLinked ? "its client has no link" : entry.declaration.isHealthy ? nil : "its target is down"))
-                }
+    package func clients() async throws -> [ClientRow] {
+        var rows = Dictionary(await self.rows().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for (client, owners) in self.server.context.directory.clientsElsewhere {
+            let servers = owners.map(\.server)
+            if let row = rows[client] {
+                rows[client]?.servers = (row.servers + servers).sorted()
+            } else if let youngest = owners.max(by: { $0.record.since < $1.record.since }) {
+                rows[client] = ClientRow(client, youngest.record, servers: servers)
             }
         }
-        return rows.flatMap { $0 }.sorted { ($0.client, $0.name) < ($1.client, $1.name) }
+        return rows.values.sorted { $0.name < $1.name }
+    }
+
+    package func exposures() async throws -> [ExposureRow] { await ClusterExposures.rows(of: self.server) }
+
+    package func peers() async throws -> [PeerStatus] {
+        await self.server.context.cluster.view().peers(besides: self.server.context.name, self.server.context.directory)
     }
 
     package func streams() async throws -> [StreamRow] {
@@ -58,7 +67,24 @@ package struct ServerAdmin: AdminSource {
         return rows.flatMap { $0 }.sorted { ($0.client, $0.id) < ($1.client, $1.id) }
     }
 
+    package func administer(_ change: ClusterChange) async throws -> ActionResult {
+        guard self.server.settings.withLock({ $0.cluster != nil }) else {
+            throw AdminError.notSupported("this is a single server: configure server.cluster first")
+        }
+        let outcome: RequestOutcome
+        do {
+            outcome = try await self.server.context.cluster.ask { .administer(id: $0, change.command) }
+        } catch {
+            throw AdminError(504, "\(error)")
+        }
+        switch outcome {
+        case .done, .assigned: return ActionResult(change.success)
+        case .refused(let reason): throw AdminError(409, reason)
+        }
+    }
+
     package func drain(wait: Bool) async throws -> ActionResult {
+        if wait { await self.server.waitForDrainTurn() }
         let left = await self.server.drain(wait: wait)
         let streams = left == 1 ? "1 stream is" : "\(left) streams are"
         return ActionResult(left == 0 ? "drained: no streams are left" : "draining: \(streams) left")

@@ -1,6 +1,9 @@
+import Admin
+import ClusterCore
 import Daemon
 import Identity
 import Logging
+import NIOCore
 import Settings
 import Synchronization
 import TunnelSession
@@ -14,12 +17,16 @@ final class ServerContext: Sendable {
     let logger: Logger
     let refusals: RefusalLog
     let services: ServiceBoard
-    let ports = PortReservations()
+    /// What is known of the other servers and their clients.
+    let directory: ClusterDirectory
+    /// The way to the control plane.
+    let cluster = ClusterHandle()
     let budget: MemoryBudget
     let metrics: TransportMetrics
 
     private let rules: Mutex<ServerRules>
     private let announced: Mutex<Peers>
+    private let homes = Mutex<[NIOLoopBound<ServerLoop>]>([])
     private let clientCount = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
@@ -32,6 +39,7 @@ final class ServerContext: Sendable {
         self.logger = logger
         self.refusals = RefusalLog(logger: logger)
         self.services = services
+        self.directory = ClusterDirectory(name: name)
         self.budget = budget
         self.metrics = metrics
         self.rules = Mutex(rules)
@@ -41,6 +49,18 @@ final class ServerContext: Sendable {
     /// What a reload can change.
     var currentRules: ServerRules { self.rules.withLock { $0 } }
     func replaceRules(_ rules: ServerRules) { self.rules.withLock { $0 = rules } }
+
+    /// The loops of this server, in their order.
+    func setLoops(_ loops: [NIOLoopBound<ServerLoop>]) { self.homes.withLock { $0 = loops } }
+
+    var loops: [NIOLoopBound<ServerLoop>] { self.homes.withLock { $0 } }
+
+    /// The loop that a client lives on.
+    func home(of client: String) -> NIOLoopBound<ServerLoop>? {
+        self.homes.withLock { homes in
+            homes.isEmpty ? nil : homes[Placement.loop(key: Placement.key(client: client), count: homes.count)]
+        }
+    }
 
     /// The servers that clients are told of, this one first.
     var peers: Peers { self.announced.withLock { $0 } }
@@ -111,18 +131,23 @@ extension PortRange {
 
 extension ServerSettings {
     /// What clients are told of the servers there are: this one, with the addresses it advertises (none: where the client
-    /// dialled), then those configured as its peers, whose names it does not know.
-    var announcedServers: [PeerServer] {
-        let own = PeerServer(name: self.name, addresses: self.advertise.map(\.wireAddress))
-        let others = (self.cluster?.peers ?? []).filter { peer in
-            peer != self.cluster?.advertise && !self.advertise.contains(peer)
+    /// dialled); the members, the living first, with what they advertise, else where peers dial them; then configured peers of
+    /// which nobody has heard yet.
+    func announcedServers(_ others: [(member: MemberView, record: ServerRecord?)]) -> [PeerServer] {
+        let own = PeerServer(name: self.name, addresses: self.advertise.map(\.peerAddress))
+        let living = others.filter { $0.member.state != .dead } + others.filter { $0.member.state == .dead }
+        let members = living.map { member, record in
+            let advertised = record?.clientAddresses ?? []
+            return PeerServer(name: member.name, addresses: advertised.isEmpty ? member.addresses : advertised)
         }
-        return [own] + others.map { PeerServer(name: "", addresses: [$0.wireAddress]) }
+        let known = Set(others.flatMap(\.member.addresses)).union(self.advertise.map(\.peerAddress))
+        let strangers = self.otherPeers.filter { !known.contains($0) }
+        return [own] + members + strangers.map { PeerServer(name: "", addresses: [$0]) }
     }
-}
 
-extension HostPort {
-    fileprivate var wireAddress: PeerAddress {
-        PeerAddress(host: self.host.description, port: UInt16(clamping: self.port))
+    /// What the other servers are told of this one.
+    func record(isDraining: Bool) -> ServerRecord {
+        ServerRecord(
+            clientAddresses: self.advertise.map(\.peerAddress), isDraining: isDraining, software: "gotunnel/\(Version.current)")
     }
 }

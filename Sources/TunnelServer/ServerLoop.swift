@@ -9,13 +9,44 @@ import TunnelWire
 final class ServerLoop: LinkHost {
     let context: ServerContext
     let environment: TransportEnvironment
+    /// Of the server's loops.
+    let index: Int
+    let ports: LoopPorts
+    let lanes: PeerLanes
+    var routes: [String: ClientRoute] = [:]
+    var inbound: [WireID: PeerInbound] = [:]
+    /// Which clients' configurations name a port.
+    private var claimants: [UInt16: Set<String>] = [:]
     private var byName: [String: ClientSession] = [:]
     private var bySession: [WireID: ClientSession] = [:]
 
-    init(context: ServerContext, eventLoop: any EventLoop) {
+    /// - Parameters:
+    ///   - index: which of `count` loops this is.
+    ///   - lane: makes a data session to another server.
+    init(
+        context: ServerContext, eventLoop: any EventLoop, index: Int, of count: Int,
+        lane: @escaping (_ index: Int, ServerName, PeerLane, TransportEnvironment) -> PeerSession
+    ) {
         self.context = context
-        self.environment = TransportEnvironment(eventLoop: eventLoop, budget: context.budget, metrics: context.metrics)
+        self.index = index
+        let environment = TransportEnvironment(eventLoop: eventLoop, budget: context.budget, metrics: context.metrics)
+        self.environment = environment
+        let way = WeakLoop()
+        self.ports = LoopPorts(
+            context: context, environment: environment,
+            isHome: { Placement.loop(key: Placement.key(client: $0), count: count) == index },
+            accept: { holder, socket, source in
+                guard let loop = way.loop else { return socket.abandon() }
+                loop.open(holder, for: socket, source: source)
+            })
+        self.lanes = PeerLanes(logger: context.logger) { lane(index, $0, $1, environment) }
+        way.loop = self
+        self.watchLanes()
         LoopLag.watch(self.environment)
+    }
+
+    private final class WeakLoop {
+        weak var loop: ServerLoop?
     }
 
     /// The sessions here, by client name.
@@ -54,6 +85,9 @@ final class ServerLoop: LinkHost {
         self.bySession[session.id] = session
         session.announceServices()
         session.announcePeers()
+        self.routes[session.name]?.localBegan(driver)
+        self.context.directory.reportGhosts(
+            of: session.name, installation: session.installation, instance: session.instance)
         self.context.logger.info("client connected", metadata: session.logMetadata)
         return .begin(driver, id: session.id, secret: session.secret)
     }
@@ -67,6 +101,7 @@ final class ServerLoop: LinkHost {
         else { return .refuse(Close(.unknownSession, "this server does not know the session")) }
         session.driver.detachLink()
         session.resumed(by: peer)
+        self.routes[session.name]?.localLinked()
         self.context.logger.info("client resumed its session", metadata: session.logMetadata)
         return .resume(session.driver, id: session.id, secret: session.secret)
     }
@@ -74,11 +109,40 @@ final class ServerLoop: LinkHost {
     /// Called by a session that is over.
     func forget(_ session: ClientSession) {
         self.bySession[session.id] = nil
-        if self.byName[session.name] === session { self.byName[session.name] = nil }
+        if self.byName[session.name] === session {
+            self.byName[session.name] = nil
+            self.routes[session.name]?.localEnded()
+        }
         self.context.clientLeft()
     }
 
+    /// A mapped port may have to be listened on, or not, or for somebody else.
+    func portChanged(_ port: UInt16) {
+        self.ports.review(port)
+        let holder = self.context.directory.firmHolder(of: port)?.client
+        for client in self.claimants[port, default: []].union(holder.map { [$0] } ?? []).sorted() {
+            self.byName[client]?.portChanged(port)
+        }
+    }
+
+    /// A client's configuration names this port, or no longer.
+    func note(_ port: UInt16, claimedBy client: String, _ isClaimed: Bool) {
+        if isClaimed { self.claimants[port, default: []].insert(client) } else { self.claimants[port]?.remove(client) }
+        if self.claimants[port]?.isEmpty == true { self.claimants[port] = nil }
+    }
+
     // MARK: What a reload or a drain does
+
+    /// No new sessions' ports and streams; those there are may finish until the deadline.
+    func drain(deadline: Duration) {
+        self.ports.closeAll()
+        for session in self.sessions { session.drain(deadline: deadline) }
+    }
+
+    func undrain() {
+        self.ports.openAll()
+        for session in self.sessions { session.undrain() }
+    }
 
     /// Ends the sessions that the new credentials no longer permit, and tells the others what they may use now.
     func applyRules(stillPermits: (_ tokenID: String, _ client: String) -> Bool) {

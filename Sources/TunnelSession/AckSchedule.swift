@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 /// When to acknowledge: after so many bytes, or so long after the first of them.

@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 /// What one stream may still receive, and how much it is given next.

@@ -1,3 +1,5 @@
+import Timing
+
 /// Watches one link for silence and measures its round trip.
 ///
 /// Any received byte is liveness. After an idle interval a PING is due; when one stays without any byte in answer

@@ -1,3 +1,5 @@
+import Timing
+
 /// A token bucket: so many bytes a second on average, with a burst of a tenth of a second (at least 64 KiB).
 struct RateLimit: Sendable {
     private let bytesPerSecond: Double

@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelWire
 
 /// Bytes of the link, turned into events.

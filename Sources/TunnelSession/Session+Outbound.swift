@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelWire
 
 /// What goes onto the link, and in which order.

@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import Timing
 import TunnelWire
 
 /// One end of a resumable, multiplexed conversation between two processes; it outlives the links that carry it.

@@ -28,6 +28,7 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     package static let services = FrameType(rawValue: 0x12)
     package static let goAway = FrameType(rawValue: 0x13)
     package static let resumeWindow = FrameType(rawValue: 0x14)
+    package static let gossip = FrameType(rawValue: 0x17)
     package static let peers = FrameType(rawValue: 0x95)
     package static let move = FrameType(rawValue: 0x96)
 
@@ -36,6 +37,9 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     package static let ping = FrameType(rawValue: 0x42)
     package static let pong = FrameType(rawValue: 0x43)
     package static let close = FrameType(rawValue: 0x44)
+
+    // A control link between servers (unsequenced, stream 0)
+    package static let cluster = FrameType(rawValue: 0x60)
 
     // The handshake (unsequenced, stream 0)
     package static let hello = FrameType(rawValue: 0x50)
@@ -46,7 +50,7 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
     package var payloadLimit: Int {
         switch self {
         case .data: Limits.framePayload
-        case .register, .registered, .services, .peers: Limits.framePayload
+        case .register, .registered, .services, .peers, .gossip, .cluster: Limits.framePayload
         case .open, .accepted, .opened, .refused, .credit, .fin, .reset, .goAway, .resumeWindow, .move: Limits.streamControl
         case .ack, .ping, .pong, .close: Limits.unsequenced
         case .hello: Limits.hello
@@ -70,7 +74,7 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
 
     private static let known: Set<FrameType> = [
         .open, .accepted, .opened, .refused, .data, .credit, .fin, .reset, .register, .registered, .services, .goAway,
-        .resumeWindow, .peers, .move, .ack, .ping, .pong, .close, .hello, .proof, .welcome,
+        .resumeWindow, .peers, .move, .gossip, .cluster, .ack, .ping, .pong, .close, .hello, .proof, .welcome,
     ]
 }
 

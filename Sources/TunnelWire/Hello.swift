@@ -69,6 +69,12 @@ package struct ResumeRequest: Equatable, Sendable {
     }
 }
 
+/// The bits of a HELLO's capabilities.
+package enum HelloCapability {
+    /// From a server that dials: this is a control link, which carries no session.
+    package static let controlLink: UInt64 = 1
+}
+
 /// The first frame in each direction: who is speaking, and what the proofs that follow are bound to.
 package struct Hello: WirePayload, Equatable {
     package static let frameType = FrameType.hello
@@ -82,9 +88,9 @@ package struct Hello: WirePayload, Equatable {
     package var installation: WireID
     /// One life of the process.
     package var instance: WireID
-    /// The cluster the sender belongs to or wants, empty where it has none.
+    /// The id of the cluster that the sender belongs to, in hexadecimal; empty where there is none, or none yet.
     package var cluster: String
-    /// Optional abilities, one bit each; unknown bits are ignored.
+    /// Optional abilities, one bit each, see ``HelloCapability``; unknown bits are ignored.
     package var capabilities: UInt64 = 0
     /// 32 fresh random bytes.
     package var nonce: [UInt8]
@@ -158,6 +164,9 @@ package struct Hello: WirePayload, Equatable {
                 received: try buffer.readWire(UInt64.self, "received count"))
         }
     }
+
+    /// Whether the dialer is a server and wants a control link.
+    package var isControlLink: Bool { self.role == .server && self.capabilities & HelloCapability.controlLink != 0 }
 
     /// The version both ends speak, nil when their ranges do not meet.
     package func commonVersion(with other: Hello) -> UInt16? {

@@ -7,11 +7,14 @@ package struct ExposureDeclaration: Equatable, Sendable {
     package var mappedPort: UInt16?
     /// What the client's own check of the target says.
     package var isHealthy: Bool
+    /// The servers are to choose the mapped port; `mappedPort` is nil then.
+    package var wantsPort: Bool
 
-    package init(name: String, mappedPort: UInt16?, isHealthy: Bool) {
+    package init(name: String, mappedPort: UInt16?, isHealthy: Bool, wantsPort: Bool = false) {
         self.name = name
         self.mappedPort = mappedPort
         self.isHealthy = isHealthy
+        self.wantsPort = wantsPort && mappedPort == nil
     }
 }
 
@@ -34,7 +37,7 @@ package struct Register: WirePayload, Equatable {
         for exposure in self.exposures {
             buffer.writeWireName(exposure.name)
             buffer.writeInteger(exposure.mappedPort ?? 0)
-            buffer.writeInteger(UInt8(exposure.isHealthy ? 1 : 0))
+            buffer.writeInteger(UInt8(exposure.isHealthy ? 1 : 0) | UInt8(exposure.wantsPort ? 2 : 0))
         }
     }
 
@@ -45,9 +48,10 @@ package struct Register: WirePayload, Equatable {
         for _ in 0..<count {
             let name = try buffer.readWireName("exposure")
             let port = try buffer.readWire(UInt16.self, "mapped port")
-            let health = try buffer.readWire(UInt8.self, "health")
+            let flags = try buffer.readWire(UInt8.self, "exposure flags")
             self.exposures.append(
-                ExposureDeclaration(name: name, mappedPort: port == 0 ? nil : port, isHealthy: health != 0))
+                ExposureDeclaration(
+                    name: name, mappedPort: port == 0 ? nil : port, isHealthy: flags & 1 != 0, wantsPort: flags & 2 != 0))
         }
     }
 

@@ -10,6 +10,17 @@ package struct PeerAddress: Hashable, Sendable {
         self.host = host
         self.port = port
     }
+
+    package func write(into buffer: inout ByteBuffer) {
+        buffer.writeWireName(self.host)
+        buffer.writeInteger(self.port)
+    }
+
+    package init(reading buffer: inout ByteBuffer) throws(WireError) {
+        self.host = try buffer.readWireHost("server address")
+        self.port = try buffer.readWire(UInt16.self, "port")
+        guard self.port != 0 else { throw WireError(.malformed, "a server address with port 0") }
+    }
 }
 
 /// One server as another announces it.
@@ -27,10 +38,7 @@ package struct PeerServer: Equatable, Sendable {
     fileprivate func write(into buffer: inout ByteBuffer) {
         buffer.writeWireName(self.name)
         buffer.writeInteger(UInt8(self.addresses.count))
-        for address in self.addresses {
-            buffer.writeWireName(address.host)
-            buffer.writeInteger(address.port)
-        }
+        for address in self.addresses { address.write(into: &buffer) }
     }
 
     fileprivate init(reading buffer: inout ByteBuffer) throws(WireError) {
@@ -38,12 +46,7 @@ package struct PeerServer: Equatable, Sendable {
         let count = Int(try buffer.readWire(UInt8.self, "address count"))
         guard count <= Limits.peerAddresses else { throw WireError(.tooLong, "\(count) addresses of a server") }
         self.addresses = []
-        for _ in 0..<count {
-            let host = try buffer.readWireHost("server address")
-            let port = try buffer.readWire(UInt16.self, "port")
-            guard port != 0 else { throw WireError(.malformed, "a server address with port 0") }
-            self.addresses.append(PeerAddress(host: host, port: port))
-        }
+        for _ in 0..<count { self.addresses.append(try PeerAddress(reading: &buffer)) }
     }
 
     /// Here alone a name may be empty: not known yet.

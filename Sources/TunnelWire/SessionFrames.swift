@@ -49,6 +49,8 @@ package enum ControlMessage: Equatable, Sendable {
     case resumeWindow(ResumeWindow)
     case peers(Peers)
     case move(Move)
+    /// Between servers alone; from a client it is a violation.
+    case gossip(Gossip)
 
     /// Nil for a frame that is not session control.
     package init?(_ type: FrameType, payload: ByteBuffer) throws(WireError) {
@@ -61,6 +63,8 @@ package enum ControlMessage: Equatable, Sendable {
         case .resumeWindow: self = .resumeWindow(try ResumeWindow(reading: &payload))
         case .peers: self = .peers(try Peers(reading: &payload))
         case .move: self = .move(try Move(reading: &payload))
+        case .gossip: self = .gossip(try Gossip(reading: &payload))
+        case .cluster: throw WireError(.unexpected, "a frame of control links inside a session")
         default: return nil
         }
     }
@@ -75,6 +79,7 @@ package enum ControlMessage: Equatable, Sendable {
         case .resumeWindow(let message): message.frame()
         case .peers(let message): message.frame()
         case .move(let message): message.frame()
+        case .gossip(let message): message.frame()
         }
     }
 }

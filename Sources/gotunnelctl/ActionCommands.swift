@@ -74,6 +74,6 @@ struct Move: AsyncParsableCommand {
     }
 }
 
-private func report(_ result: ActionResult) {
+func report(_ result: ActionResult) {
     for message in result.messages { Console.write(SafeText.line(message, limit: 1000) + "\n") }
 }

@@ -23,7 +23,8 @@ struct GotunnelCtl: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Look", subcommands: [Status.self, Peers.self, Clients.self, Exposures.self, Streams.self, Leader.self]),
-            CommandGroup(name: "Act", subcommands: [Drain.self, Undrain.self, Reload.self, Evict.self, Move.self]),
+            CommandGroup(
+                name: "Act", subcommands: [Drain.self, Undrain.self, Reload.self, Evict.self, Move.self, ClusterCommands.self]),
             CommandGroup(name: "Prepare", subcommands: [TokenCommand.self, PKI.self, Config.self]),
         ])
 }

@@ -60,6 +60,8 @@ struct Leader: AsyncParsableCommand {
         var role: ServerStatus.Role
         @OrNull var leader: String?
         var term: UInt64
+        @OrNull var cluster: String?
+        var voters: [String]
     }
 
     func run() async throws {
@@ -67,12 +69,15 @@ struct Leader: AsyncParsableCommand {
             throw Failure("this is a client; ask a server (--socket PATH)", exitCode: 69)
         }
         if output.json {
-            let answer = Answer(role: status.role, leader: status.leader, term: status.term)
+            let answer = Answer(
+                role: status.role, leader: status.leader, term: status.term, cluster: status.cluster, voters: status.voters)
             Console.write(try AdminJSON.encode(answer) + Array("\n".utf8))
         } else if status.role == .single {
             Console.write("\(SafeText.line(status.name)) is a single server: it has no peers and needs no leader\n")
         } else {
-            Console.write("\(status.leader.map { SafeText.line($0) } ?? "none") (term \(status.term))\n")
+            let voters = status.voters.isEmpty ? "none yet" : status.voters.map { SafeText.line($0) }.joined(separator: ", ")
+            Console.write(
+                "\(status.leader.map { SafeText.line($0) } ?? "none") (term \(status.term); voters: \(voters))\n")
         }
     }
 }

@@ -142,7 +142,7 @@ final class FakeSource: AdminSource {
             await expectError(422, 78, "config.yaml:3: server.adr is unknown; did you mean addr?\nconfig.yaml:4: ?bad") {
                 try await client.reload()
             }
-            await expectError(400, 64, "\"a/b?\" is not a client's name") { try await client.evict(client: "a/b\u{e9}") }
+            await expectError(400, 64, "\"a/b?\" is not the name of a client") { try await client.evict(client: "a/b\u{e9}") }
             await expectError(404, 69, "no such endpoint: GET /v1/nothing") { try await client.raw("/v1/nothing") }
             await expectError(404, 69, "no such endpoint: GET /v1/drain") { try await client.raw("/v1/drain") }
         }

@@ -1,5 +1,6 @@
 import Settings
 import Testing
+import Timing
 import TunnelSession
 
 @testable import TunnelClient

@@ -1,25 +1,13 @@
 import Testing
+import Timing
 import TunnelSession
 
 @testable import TunnelClient
 
-/// A generator whose numbers are known: SplitMix64 (Steele, Lea and Flood, 2014).
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
-
 @Suite struct BackoffTests {
     @Test func waitsDoubleFromATenthOfASecondToFifteenSeconds() {
         for seed in 0..<200 {
-            var rng = SeededGenerator(state: UInt64(seed))
+            var rng = SplitMix(state: UInt64(seed))
             var backoff = Backoff()
             var ceiling = Duration.milliseconds(100)
             for _ in 0..<20 {
@@ -33,7 +21,7 @@ private struct SeededGenerator: RandomNumberGenerator {
 
     @Test func aFleetDoesNotComeBackInStep() {
         let waits = (0..<1_000).map { seed in
-            var rng = SeededGenerator(state: UInt64(seed))
+            var rng = SplitMix(state: UInt64(seed))
             var backoff = Backoff()
             return backoff.next(using: &rng)
         }
@@ -41,7 +29,7 @@ private struct SeededGenerator: RandomNumberGenerator {
     }
 
     @Test func aResetStartsOver() {
-        var rng = SeededGenerator(state: 1)
+        var rng = SplitMix(state: 1)
         var backoff = Backoff()
         for _ in 0..<10 { _ = backoff.next(using: &rng) }
         backoff.reset()
@@ -50,7 +38,7 @@ private struct SeededGenerator: RandomNumberGenerator {
 }
 
 @Suite struct ResumePlanTests {
-    private var rng = SeededGenerator(state: 7)
+    private var rng = SplitMix(state: 7)
     private var plan = ResumePlan()
 
     @Test mutating func refusedTwiceTwoHundredMillisecondsApartEndsTheSession() {

@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import Timing
 import TunnelWire
 
 @testable import TunnelSession

@@ -188,6 +188,22 @@ extension Transport {
             }
         }
 
+        /// A program that sends and finishes is read to its end although nobody takes its bytes yet: they count.
+        @Test func bytesOfAHeldConnectionAreCharged() async throws {
+            try await OpenerBed.with(servers: 1, starts: false) { site in
+                let program = try await site.connect()
+                try await eventually("it waits") { try await site.run { $0.heldCount } == 1 }
+                try await onThread {
+                    try program.send("a question")
+                    program.finish()
+                }
+                try await eventually("its bytes are charged") { site.budget.held == 10 }
+                try await site.run { $0.close() }
+                #expect(site.budget.held == 0)
+                #expect(try await site.run { $0.heldCount + $0.pendingCount } == 0)
+            }
+        }
+
         @Test func aProgramThatResetsIsHeldNoLonger() async throws {
             try await OpenerBed.with(servers: 1, starts: false) { site in
                 let program = try await site.connect()

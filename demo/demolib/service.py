@@ -6,7 +6,7 @@ GET /          says who answers
 GET /readyz    for health checks
 GET /file      sends FILE
 PUT /upload    reads the body, answers with its size and SHA-256
-POST /counter  counts up by one and answers with the number: a request lost or repeated leaves a gap
+POST /count/ID counts ID up by one and answers with the number: a request lost or repeated leaves a gap
 """
 
 import hashlib
@@ -30,14 +30,14 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.name = name
         self.file = file
-        self._count = 0
+        self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def next_number(self) -> int:
+    def next_number(self, counter: str) -> int:
         """Counts up, and returns the count."""
         with self._lock:
-            self._count += 1
-            return self._count
+            self._counts[counter] = self._counts.get(counter, 0) + 1
+            return self._counts[counter]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 120
+    disable_nagle_algorithm = True
     server: Service
 
     def do_GET(self):
@@ -73,9 +74,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(json.dumps({"bytes": received, "sha256": digest.hexdigest()}).encode())
 
     def do_POST(self):
-        """The counter."""
+        """A counter; each path has one of its own."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer(f"{self.server.next_number()}\n".encode())
+        self._answer(f"{self.server.next_number(self.path)}\n".encode())
 
     def _answer(self, body: bytes):
         self.send_response(200)

@@ -19,6 +19,14 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError(f"no {count} free ports between 10000 and {lowest_ephemeral} on {LOOPBACK}")
 
 
+def free_range(count: int) -> tuple[int, int]:
+    """So many free ports in a row, as the first and the last of them, in the range that gotunnel takes by itself."""
+    for first in range(20_000, 30_000, count):
+        if all(is_free(port) for port in range(first, first + count)):
+            return first, first + count - 1
+    raise RuntimeError(f"no {count} free ports in a row between 20000 and 30000")
+
+
 def is_free(port: int) -> bool:
     """Whether a listener can be bound to the port on all interfaces."""
     with socket.socket() as probe:
@@ -30,21 +38,22 @@ def is_free(port: int) -> bool:
         return True
 
 
-def is_listening(port: int) -> bool:
-    """Whether a connection to the port on the loopback interface is accepted."""
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a connection to the port is accepted."""
     try:
-        socket.create_connection((LOOPBACK, port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True
 
 
 def make_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Makes a self-signed ECDSA P-256 certificate for 127.0.0.1. Returns the paths of certificate and key."""
+    """Makes a self-signed ECDSA P-256 certificate for 127.0.0.1 to 127.0.0.3. Returns the paths of certificate and key."""
+    addresses = ",".join(f"IP:127.0.0.{number}" for number in (1, 2, 3))
     certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{LOOPBACK},DNS:localhost",
+         "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName={addresses},DNS:localhost",
          "-keyout", str(key), "-out", str(certificate)],
         check=True, capture_output=True,
     )

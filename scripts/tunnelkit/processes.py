@@ -54,26 +54,52 @@ class Children:
             if name not in self._may_end and process.poll() is not None:
                 raise ChildFailed(f"{name} ended with code {process.returncode}:\n{self.log_tail(name)}")
 
+    def forget_ended(self) -> dict[str, int]:
+        """The children that have ended since the last call, with their codes; a signal's number is negative."""
+        ended = {name: process.returncode for name, process in self._running.items() if process.poll() is not None}
+        for name in ended:
+            del self._running[name]
+        return ended
+
     def log_tail(self, name: str, lines: int = 15) -> str:
         """The last lines of a child's log."""
         return "\n".join(self.log_path(name).read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self, name: str) -> int | None:
         """Ends one child: SIGTERM, and SIGKILL if that is not enough. Returns its exit code, None if it had to be killed."""
+        return self.stop_together([name])[name]
+
+    def stop_together(self, names: list[str]) -> dict[str, int | None]:
+        """The same for several at once: all are asked to end before the first is waited for."""
+        for name in names:
+            if self._running[name].poll() is None:
+                self._running[name].send_signal(signal.SIGTERM)
+        codes = {}
+        for name in names:
+            codes[name] = self._wait(self._running[name])
+            del self._running[name]
+        return codes
+
+    def kill(self, name: str) -> float:
+        """SIGKILL, as a crash. Returns the monotonic time just before; the process is gone when this returns."""
         process = self._running.pop(name)
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        process.kill()
+        process.wait()
+        return began
+
+    def stop_all(self):
+        """Ends all children that are left."""
+        self.stop_together(list(self._running))
+
+    @staticmethod
+    def _wait(process: subprocess.Popen) -> int | None:
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             return None
-
-    def stop_all(self):
-        """Ends all children, the last started first."""
-        for name in reversed(list(self._running)):
-            self.stop(name)
 
 
 def cpu_seconds(process: subprocess.Popen) -> float:
@@ -91,8 +117,8 @@ def peak_memory_bytes(process: subprocess.Popen) -> int:
     return 0
 
 
-def wait_until(what: str, condition, children: Children, seconds: float = 15.0):
-    """Polls `condition` until it returns something true, and returns that. Raises `ChildFailed` when time is up."""
+def wait_until(what: str, condition, children: Children, seconds: float = 15.0, pause: float = 0.02):
+    """Polls `condition`, with a `pause` in seconds, until it returns something true, and returns that. Raises `ChildFailed` when time is up."""
     deadline = time.monotonic() + seconds
     while True:
         children.check_alive()
@@ -101,4 +127,4 @@ def wait_until(what: str, condition, children: Children, seconds: float = 15.0):
             return result
         if time.monotonic() > deadline:
             raise ChildFailed(f"{what}: not so after {seconds:.0f} s")
-        time.sleep(0.02)
+        time.sleep(pause)

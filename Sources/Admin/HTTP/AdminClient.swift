@@ -63,6 +63,16 @@ package struct AdminClient: Sendable {
         try await post("/v1/clients/\(Self.pathSegment(client))/move", MoveRequest(peer: peer), timeout: timeout)
     }
 
+    /// Found the cluster, change its voters or its leader. The daemon waits up to 15 s for a leader that does it.
+    package func administer(_ change: ClusterChange) async throws -> ActionResult {
+        switch change {
+        case .found: try await post("/v1/cluster/init")
+        case .add(let name): try await post("/v1/cluster/add", ServerRequest(server: name), timeout: timeout)
+        case .remove(let name): try await post("/v1/cluster/remove", ServerRequest(server: name), timeout: timeout)
+        case .transfer(let name): try await post("/v1/cluster/transfer", ServerRequest(server: name), timeout: timeout)
+        }
+    }
+
     /// The body of a GET as it came, for `--json` and for `/metrics`.
     package func raw(_ path: String) async throws -> [UInt8] {
         try await request(path, .GET, body: nil, timeout: timeout)

@@ -56,6 +56,30 @@ struct AdminRoutes {
             }
             return try await withDeadline(limit) { try await source.move(client: name, to: peer) }
         }
+        addClusterActions(to: router)
+    }
+
+    /// Without a deadline of ours: the daemon bounds how long it waits for a leader.
+    private func addClusterActions(to router: Router<Context>) {
+        let source = source
+        post("/v1/cluster/init", router) { _, _ in try await source.administer(.found) }
+        post("/v1/cluster/add", router) { request, _ in
+            try await source.administer(.add(voter: try await serverName(in: request)))
+        }
+        post("/v1/cluster/remove", router) { request, _ in
+            try await source.administer(.remove(voter: try await serverName(in: request)))
+        }
+        post("/v1/cluster/transfer", router) { request, _ in
+            let name = try await body(ServerRequest.self, of: request)?.server
+            return try await source.administer(.transfer(to: try name.map { try Self.name($0, of: "server") }))
+        }
+    }
+
+    private func serverName(in request: Request) async throws -> String {
+        guard let name = try await body(ServerRequest.self, of: request)?.server else {
+            throw AdminError(400, "say which server: a body {\"server\": \"NAME\"} is expected")
+        }
+        return try Self.name(name, of: "server")
     }
 
     private func get(
@@ -96,13 +120,17 @@ struct AdminRoutes {
 
     /// The client's name in the path: RFC 1123, lower-cased.
     private func clientName(_ context: Context) throws -> String {
-        let name = (context.parameters.get("name")?.removingPercentEncoding ?? "").lowercased()
+        try Self.name(context.parameters.get("name")?.removingPercentEncoding ?? "", of: "client")
+    }
+
+    private static func name(_ text: String, of what: String) throws -> String {
+        let name = text.lowercased()
         let allowed = name.utf8.allSatisfy { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
                 || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
         }
         guard allowed, (1...253).contains(name.utf8.count) else {
-            throw AdminError(400, "\"\(SafeText.line(name, limit: 80))\" is not a client's name")
+            throw AdminError(400, "\"\(SafeText.line(name, limit: 80))\" is not the name of a \(what)")
         }
         return name
     }
@@ -143,6 +171,11 @@ struct DrainRequest: Codable {
 /// Body of `POST /v1/clients/NAME/move`.
 struct MoveRequest: Codable {
     var peer: String?
+}
+
+/// Body of `POST /v1/cluster/…`.
+struct ServerRequest: Codable {
+    var server: String?
 }
 
 /// Answers every error as `{"error": "…"}`; what is not an ``AdminError`` is not for outside eyes in full.

@@ -20,6 +20,18 @@ package protocol AdminSource: Sendable {
     func evict(client: String) async throws -> ActionResult
     /// Asks a client to take its streams to another server.
     func move(client: String, to peer: String) async throws -> ActionResult
+    /// Founds the cluster, or changes its voters or its leader. Returns when that is done, or throws 504 when no leader answers.
+    func administer(_ change: ClusterChange) async throws -> ActionResult
+}
+
+/// What an operator can have done to a cluster.
+package enum ClusterChange: Sendable, Equatable {
+    /// Found the cluster with the servers that are linked now.
+    case found
+    case add(voter: String)
+    case remove(voter: String)
+    /// Hand over the lead; nil: to any voter.
+    case transfer(to: String?)
 }
 
 extension AdminSource {
@@ -31,6 +43,10 @@ extension AdminSource {
 
     package func move(client: String, to peer: String) async throws -> ActionResult {
         throw AdminError.notSupported("this server has no peers")
+    }
+
+    package func administer(_ change: ClusterChange) async throws -> ActionResult {
+        throw AdminError.notSupported("this process belongs to no cluster")
     }
 }
 

@@ -18,6 +18,10 @@ package struct ServerStatus: Codable, Sendable, Equatable {
     package var term: UInt64
     /// Name of the leader; `null` while there is none, and on a single server.
     @OrNull package var leader: String?
+    /// The id of the cluster, in hexadecimal; `null` before it is founded, and on a single server.
+    @OrNull package var cluster: String?
+    /// Names of the voters, sorted; empty on a single server.
+    package var voters: [String]
     package var ready: Bool
     /// Why `ready` is false.
     package var reason: String?
@@ -33,7 +37,8 @@ package struct ServerStatus: Codable, Sendable, Equatable {
 
     package init(
         name: String, version: String = Version.current, role: Role = .single, term: UInt64 = 0, leader: String? = nil,
-        ready: Bool, reason: String? = nil, draining: Bool, peers: [PeerStatus] = [], clients: Int, streams: Int,
+        cluster: String? = nil, voters: [String] = [], ready: Bool, reason: String? = nil, draining: Bool,
+        peers: [PeerStatus] = [], clients: Int, streams: Int,
         services: [ServiceStatus], process: ProcessStatus, sessions: SessionTotals = SessionTotals()
     ) {
         self.name = name
@@ -41,6 +46,8 @@ package struct ServerStatus: Codable, Sendable, Equatable {
         self.role = role
         self.term = term
         self._leader = OrNull(wrappedValue: leader)
+        self._cluster = OrNull(wrappedValue: cluster)
+        self.voters = voters
         self.ready = ready
         self.reason = reason
         self.draining = draining

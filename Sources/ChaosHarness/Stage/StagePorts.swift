@@ -4,21 +4,13 @@ import Synchronization
 import Glibc
 #endif
 
-/// A value that one thread at a time may use.
-final class MutexBox<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
-
-    init(_ value: Value) { self.value = Mutex(value) }
-
-    func with<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { self.value.withLock { body(&$0) } }
-}
-
 /// Ports of this machine that nothing listens on, below those that the kernel gives to outgoing connections.
-enum StagePorts {
-    private static let range: Range<UInt16> = 22_000..<31_000
+package enum StagePorts {
+    private static let range: Range<UInt16> = 21_000..<32_000
     private static let next = Mutex<UInt16>(.random(in: range))
 
-    static func free() throws -> Int {
+    /// One of them; the same again only when all have had their turn.
+    package static func free() throws -> Int {
         for _ in self.range {
             let port = self.next.withLock { next in
                 next = next + 1 < self.range.upperBound ? next + 1 : self.range.lowerBound
@@ -36,6 +28,7 @@ enum StagePorts {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
+        // Every address: a listener on any of them is in the way.
         return withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0

@@ -125,7 +125,6 @@ struct ClientDecoder {
                     entry.line, entry.keyPath("target"), "an exposure needs a target", "write target: \"127.0.0.1:10250\"")
             }
             let port = entry.found("remote_port", .number(0...65_535, example: "20022"))
-            if let port, port.value == 0 { report.unbuilt(.leaderPicksPort, line: port.line, key: port.path) }
             entry.finish()
             if let name { names.append(name) }
             if let port, port.value > 0 { ports.append(port) }

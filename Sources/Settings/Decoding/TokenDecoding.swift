@@ -108,7 +108,6 @@ struct ClusterDecoder {
             ?? cluster.electionTimeout
         cluster.onLeader = command("on_leader")
         cluster.onFollower = command("on_follower")
-        if cluster.engine == .embedded { report.unbuilt(.cluster, line: section.line, key: section.path) }
         section.finish()
         return cluster
     }
@@ -154,8 +153,6 @@ struct ClusterDecoder {
     }
 
     private func command(_ key: String) -> [String] {
-        let arguments = section.list(key, .argument, most: 64)?.map(\.value) ?? []
-        if !arguments.isEmpty { report.unbuilt(.leaderHooks, line: section.line(of: key), key: section.keyPath(key)) }
-        return arguments
+        section.list(key, .argument, most: 64)?.map(\.value) ?? []
     }
 }

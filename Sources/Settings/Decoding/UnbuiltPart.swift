@@ -1,14 +1,11 @@
 /// Keys whose part of gotunnel is not built yet: the one table of them. A part that gets built leaves it.
 enum UnbuiltPart {
-    case etcdEngine, egress, clientRoutes, policyRoutes, mirrorAddresses, leaderPicksPort
-    case cluster, leaderHooks
+    case etcdEngine, egress, clientRoutes, policyRoutes, mirrorAddresses
 
     /// What comes of writing such a key.
     enum Effect {
         /// The file is refused: ignoring the key would leave the user without what was asked for. Holds the advice.
         case refused(mend: String)
-        /// The key changes nothing, which one line at start says.
-        case noticed(String)
     }
 
     var effect: Effect {
@@ -17,10 +14,6 @@ enum UnbuiltPart {
         case .egress: .refused(mend: "remove it (exposures with a remote_port reach the clients)")
         case .clientRoutes, .policyRoutes: .refused(mend: "write routes: [] or remove it")
         case .mirrorAddresses: .refused(mend: "write mirror_addresses: false or remove it")
-        case .leaderPicksPort: .refused(mend: "write a port, such as remote_port: 20022")
-        case .cluster:
-            .noticed("peers are announced to clients; this version elects no leader and relays nothing")
-        case .leaderHooks: .noticed("this version elects no leader; the command is never run")
         }
     }
 }
@@ -30,7 +23,6 @@ extension Report {
     func unbuilt(_ part: UnbuiltPart, line: Int, key: String) {
         switch part.effect {
         case .refused(let mend): problem(line, key, "not built yet", mend)
-        case .noticed(let text): notice(line, key, text)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Settings
+import Timing
 import TunnelSession
 import TunnelWire
 

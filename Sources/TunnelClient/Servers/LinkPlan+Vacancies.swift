@@ -1,3 +1,4 @@
+import Timing
 import TunnelSession
 
 /// How many links are missing, or too many.

@@ -1,5 +1,6 @@
 import Admin
 import Synchronization
+import Timing
 import TunnelSession
 import TunnelTransport
 

@@ -3,6 +3,7 @@ import Identity
 import Logging
 import NIOCore
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire

@@ -1,6 +1,7 @@
 import Admin
 import Logging
 import NIOCore
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire

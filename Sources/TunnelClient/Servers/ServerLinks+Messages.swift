@@ -2,6 +2,7 @@ import Admin
 import Logging
 import NIOCore
 import Settings
+import Timing
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -25,7 +26,7 @@ extension ServerLinks {
         case .goAway(let goAway): self.drains(connection, goAway)
         case .peers(let peers): self.learn(peers, from: peer)
         case .move(let move): self.asked(move)
-        case .register, .resumeWindow: break
+        case .register, .resumeWindow, .gossip: break
         }
     }
 

@@ -1,5 +1,6 @@
 import DequeModule
 import HeapModule
+import Timing
 import TunnelWire
 
 /// Opens streams by the best of several sessions, and by a second one where the first does not answer in time (Dean

@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 /// One local connection on its way to becoming a stream.

@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 /// One session by which streams can be opened, named by its owner; a new session is a new path.

@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 /// The paths there are, and which is the best for a new stream: the service healthy there, not draining, the lowest

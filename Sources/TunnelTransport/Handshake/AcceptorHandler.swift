@@ -28,11 +28,17 @@ struct AcceptorSetup {
     var party: LocalParty
     var authenticator: Authenticator
     var certificate: CertificateFingerprint
-    var host: any LinkHost
+    var place: AcceptorPlace
     var observer: any HandshakeObserver
     var metrics: TransportMetrics
-    /// This loop's index and how many there are, to check a client's placement.
-    var loop: (index: Int, count: Int)
+}
+
+/// What lives on the event loop to which the TLS greeting led.
+enum AcceptorPlace {
+    /// Sessions of clients and peers; the loop's index and how many there are, to check a client's placement.
+    case loop(index: Int, count: Int, clients: any LinkHost, peers: (any PeerHost)?)
+    /// Control links of peers.
+    case control(any ControlHost, PeerPace)
 }
 
 /// Drives the acceptor's handshake on one connection, then makes way for a `LinkHandler`.
@@ -93,12 +99,27 @@ final class AcceptorHandler: ChannelInboundHandler {
     }
 
     private func welcome(_ context: ChannelHandlerContext, _ peer: AuthenticatedPeer) throws {
-        let home = Placement.loop(key: Placement.key(client: peer.hello.name), count: self.setup.loop.count)
-        guard home == self.setup.loop.index else {
-            let reason = "the TLS host name does not belong to the client name"
-            throw HandshakeError(.malformed, reason, farewell: Close(.misplaced, reason))
+        switch self.setup.place {
+        case .control(let host, let pace) where peer.hello.isControlLink:
+            try self.hand(over: peer, to: host, pace, context)
+        case .loop(_, _, _, let peers?) where peer.hello.role == .server && !peer.hello.isControlLink:
+            try self.carry(peers.session(for: peer), of: peer, context)
+        case .loop(let index, let count, let clients, _) where peer.hello.role == .client:
+            guard Placement.loop(key: Placement.key(client: peer.hello.name), count: count) == index else {
+                throw Self.misplaced("the TLS host name does not belong to the client name")
+            }
+            try self.carry(clients.session(for: peer), of: peer, context)
+        default:
+            throw Self.misplaced("the TLS host name does not belong to this kind of link")
         }
-        switch self.setup.host.session(for: peer) {
+    }
+
+    private static func misplaced(_ reason: String) -> HandshakeError {
+        HandshakeError(.malformed, reason, farewell: Close(.misplaced, reason))
+    }
+
+    private func carry(_ decision: SessionDecision, of peer: AuthenticatedPeer, _ context: ChannelHandlerContext) throws {
+        switch decision {
         case .refuse(let close):
             var error = HandshakeError.from(close)
             error.heard = nil
@@ -117,13 +138,7 @@ final class AcceptorHandler: ChannelInboundHandler {
         over driver: SessionDriver, _ context: ChannelHandlerContext, _ welcome: Welcome, _ secret: SessionSecret,
         peerReceived: UInt64
     ) throws {
-        guard let frames = self.handshake?.welcome(welcome, secret: secret) else { return }
-        self.isOver = true
-        self.deadline.finish()
-        // Whatever the session writes comes behind this, and need not be anything.
-        context.writeAndFlush(self.wrapOutboundOut(frames), promise: nil)
-        let link = LinkHandler(allocator: context.channel.allocator)
-        try context.pipeline.syncOperations.addHandler(link, position: .after(self))
+        guard let link = try self.becomeLink(context, welcome, secret) else { return }
         do {
             try driver.attach(link, peerReceived: peerReceived, unread: self.decoder.takeUnread())
         } catch {
@@ -133,6 +148,34 @@ final class AcceptorHandler: ChannelInboundHandler {
         }
         self.setup.metrics.handshakes.increment()
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private func hand(
+        over peer: AuthenticatedPeer, to host: any ControlHost, _ pace: PeerPace, _ context: ChannelHandlerContext
+    ) throws {
+        let welcome = Welcome(session: WireID(high: 0, low: 0), secret: [], resumed: false, received: 0)
+        guard let handler = try self.becomeLink(context, welcome, nil) else { return }
+        let link = PeerLink(
+            handler, peer: peer.hello, isDialed: false, eventLoop: context.eventLoop, pace: pace,
+            unread: self.decoder.takeUnread())
+        self.setup.metrics.handshakes.increment()
+        host.control(link: link, from: peer)
+        link.closeUnlessStarted()
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    /// The handshake is over: what the link carries comes behind the WELCOME.
+    private func becomeLink(
+        _ context: ChannelHandlerContext, _ welcome: Welcome, _ secret: SessionSecret?
+    ) throws -> LinkHandler? {
+        guard let frames = self.handshake?.welcome(welcome, secret: secret) else { return nil }
+        self.isOver = true
+        self.deadline.finish()
+        // Whatever is written from now on comes behind this, and need not be anything.
+        context.writeAndFlush(self.wrapOutboundOut(frames), promise: nil)
+        let link = LinkHandler(allocator: context.channel.allocator)
+        try context.pipeline.syncOperations.addHandler(link, position: .after(self))
+        return link
     }
 
     private func fail(_ context: ChannelHandlerContext, _ error: HandshakeError) {

@@ -5,14 +5,19 @@ import TunnelWire
 /// What the acceptor believes, replaceable by a reload.
 package struct Authenticator: Sendable {
     package var tokens: TokenRing
+    /// Nil: this server belongs to no cluster and takes no peers.
+    package var peers: PeerCredentials?
 
-    package init(tokens: TokenRing) { self.tokens = tokens }
+    package init(tokens: TokenRing, peers: PeerCredentials? = nil) {
+        self.tokens = tokens
+        self.peers = peers
+    }
 }
 
 /// A dialer that has proved who it is.
 package struct AuthenticatedPeer: Sendable {
     package var hello: Hello
-    /// The token it used, nil with a certificate.
+    /// The token it used, or the cluster secret of a server; nil with a certificate.
     package var token: VerifiedToken?
     /// Its address, for logs and status.
     package var address: String
@@ -46,6 +51,7 @@ struct AcceptorHandshake {
     }
 
     private var state = State.awaitingHello
+    private let party: LocalParty
     private let authenticator: Authenticator
     private let certificate: CertificateFingerprint
     private let dialerCertificate: CertificateIdentity?
@@ -59,6 +65,7 @@ struct AcceptorHandshake {
         party: LocalParty, authenticator: Authenticator, certificate: CertificateFingerprint,
         dialerCertificate: CertificateIdentity?, address: String, nonce: [UInt8]
     ) {
+        self.party = party
         self.authenticator = authenticator
         self.certificate = certificate
         self.dialerCertificate = dialerCertificate
@@ -74,7 +81,7 @@ struct AcceptorHandshake {
         case .awaitingHello:
             let (dialer, bytes) = try frame.handshake(Hello.self)
             guard self.hello.commonVersion(with: dialer) != nil else { throw .version(dialer) }
-            guard dialer.role == .client else { throw .forbidden("this version accepts clients only") }
+            try self.admit(dialer)
             let transcript = HandshakeTranscript(
                 tokenID: dialer.tokenID, dialerHello: bytes, acceptorHello: self.hello.payload().readableBytesView,
                 certificate: self.certificate)
@@ -93,38 +100,76 @@ struct AcceptorHandshake {
         }
     }
 
-    /// Our PROOF and the WELCOME. `secret` is the session's, to prove a resume with.
-    func welcome(_ welcome: Welcome, secret: SessionSecret) -> ByteBuffer? {
+    /// Our PROOF and the WELCOME. `secret` is the session's, to prove a resume with; a control link has none.
+    func welcome(_ welcome: Welcome, secret: SessionSecret?) -> ByteBuffer? {
         guard case .authenticated(let transcript, let token) = self.state else { return nil }
         let link = token.map { transcript.proof(for: .acceptor, key: $0.key).bytes } ?? []
-        let session = welcome.resumed ? transcript.resumeProof(for: .acceptor, secret: secret).bytes : []
-        var frames = Proof(link: link, session: session).frame()
+        let session = welcome.resumed ? secret.map { transcript.resumeProof(for: .acceptor, secret: $0).bytes } : nil
+        var frames = Proof(link: link, session: session ?? []).frame()
         frames.writeImmutableBuffer(welcome.frame())
         return frames
+    }
+
+    /// Whether a dialer of this role may go on to prove itself.
+    private func admit(_ dialer: Hello) throws(HandshakeError) {
+        guard dialer.role == .server else { return }
+        guard self.authenticator.peers != nil else {
+            throw .forbidden("this server has no cluster section and takes no peers: configure a cluster secret on both")
+        }
+        guard !(dialer.isControlLink && dialer.resume != nil) else {
+            throw .malformed(WireError(.unexpected, "a control link has no session to resume"))
+        }
     }
 
     private func authenticate(
         _ dialer: Hello, _ proof: Proof, _ transcript: HandshakeTranscript
     ) throws(HandshakeError) -> VerifiedToken? {
-        let who = "\(dialer.name) from \(self.address)"
-        switch dialer.method {
-        case .token:
-            let candidate = self.authenticator.tokens.lookup(dialer.tokenID)
-            guard let link = HandshakeProof(proof.link), let token = candidate.verify(link, over: transcript) else {
-                throw .authentication("wrong or unknown token from \(who)")
+        let token: VerifiedToken? =
+            switch dialer.method {
+            case .token: try self.verifyToken(dialer, proof, transcript)
+            case .certificate: try self.verifyCertificate(dialer)
             }
-            guard token.permits(client: dialer.name) else {
-                throw .forbidden("the token \(token.id) is not for the client name \(dialer.name)")
-            }
-            return token
-        case .certificate:
-            guard let identity = self.dialerCertificate else {
-                throw .authentication("no certificate from \(who), although it chose that method")
-            }
-            guard identity.name == dialer.name else {
-                throw .forbidden("the certificate is for \(identity.name), not for \(dialer.name)")
-            }
-            return nil
+        if dialer.role == .server, let objection = PeerCheck.objection(to: dialer, of: self.party) {
+            throw .objection(objection)
         }
+        return token
     }
+
+    /// Client tokens and cluster secrets are looked for in rings of their own: one of the other kind is an unknown one.
+    private func verifyToken(
+        _ dialer: Hello, _ proof: Proof, _ transcript: HandshakeTranscript
+    ) throws(HandshakeError) -> VerifiedToken? {
+        let candidate: TokenCandidate? =
+            switch dialer.role {
+            case .client: self.authenticator.tokens.lookup(dialer.tokenID)
+            case .server: self.authenticator.peers?.secrets.lookup(dialer.tokenID)
+            }
+        guard let link = HandshakeProof(proof.link), let token = candidate?.verify(link, over: transcript) else {
+            throw .authentication("wrong or unknown token from \(self.who(dialer))")
+        }
+        guard token.permits(client: dialer.name) else {
+            throw .forbidden("the token \(token.id) is not for the client name \(dialer.name)")
+        }
+        return token
+    }
+
+    /// TLS has judged the certificate; here it has to be the dialer's own.
+    private func verifyCertificate(_ dialer: Hello) throws(HandshakeError) -> VerifiedToken? {
+        guard let identity = self.dialerCertificate else {
+            throw .authentication("no certificate from \(self.who(dialer)), although it chose that method")
+        }
+        let needed: CertificateRole = dialer.role == .server ? .server : .client
+        guard identity.role == needed else {
+            throw .forbidden("the certificate is a \(identity.role.rawValue)'s, a \(needed.rawValue)'s is needed")
+        }
+        guard identity.name == dialer.name else {
+            throw .forbidden("the certificate is for \(identity.name), not for \(dialer.name)")
+        }
+        guard dialer.role == .client || self.authenticator.peers?.acceptsCertificates == true else {
+            throw .forbidden("this server knows its peers by a cluster secret: use one instead of the certificate")
+        }
+        return nil
+    }
+
+    private func who(_ dialer: Hello) -> String { "\(dialer.name) from \(self.address)" }
 }

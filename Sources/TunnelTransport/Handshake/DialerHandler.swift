@@ -7,6 +7,7 @@ import TunnelWire
 /// A link that stands: authenticated, ready to carry a session.
 package struct DialedLink {
     let link: LinkHandler
+    /// Bytes that came behind the handshake.
     let unread: ByteBuffer
     /// What this end told the server to have received of the session.
     let received: UInt64
@@ -29,6 +30,7 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         var received: UInt64
         /// How long the handshake may take from the moment the connection stands.
         var limit: TimeAmount
+        var purpose = LinkPurpose.client
         /// Nil when the server that answers is wanted, else what it is told.
         var vet: NIOLoopBound<(Hello) -> Close?>
     }
@@ -82,7 +84,7 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         let handshake = DialerHandshake(
             party: self.setup.party, credential: self.setup.credential, certificate: fingerprint,
             serverCertificate: self.seen.value.identity, ticket: self.setup.ticket, received: self.setup.received,
-            nonce: rng.nonce())
+            nonce: rng.nonce(), isControlLink: self.setup.purpose == .peerControl)
         self.handshake = handshake
         context.writeAndFlush(self.wrapOutboundOut(handshake.start()), promise: nil)
     }
@@ -101,7 +103,7 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
                 switch try self.handshake?.receive(frame) {
                 case .done(let result): try self.finish(context, result)
                 case .meet(let peer):
-                    if let farewell = self.setup.vet.value(peer) { throw HandshakeError.unwanted(farewell) }
+                    if let farewell = self.setup.vet.value(peer) { throw HandshakeError.objection(farewell) }
                     if let proof = try self.handshake?.prove() {
                         context.writeAndFlush(self.wrapOutboundOut(proof), promise: nil)
                     }
@@ -145,7 +147,7 @@ final class DialerHandler: ChannelInboundHandler, RemovableChannelHandler {
         if let refusal = self.seen.value.refusal {
             self.fail(context, HandshakeError(.authentication, refusal.description))
         } else if LinkError.refusesCertificate(error) {
-            var refusal = HandshakeError(.authentication, "the server does not accept this client's certificate")
+            var refusal = HandshakeError(.authentication, "the server does not accept this end's certificate")
             refusal.isAlert = true
             self.fail(context, refusal)
         } else if self.handshake == nil {

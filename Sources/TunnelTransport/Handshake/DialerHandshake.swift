@@ -35,6 +35,7 @@ struct DialerHandshake {
     private var state = State.awaitingHello
     private let credential: DialerCredential
     private let ticket: ResumeTicket?
+    private let isControlLink: Bool
     private let certificate: CertificateFingerprint
     private let serverCertificate: CertificateIdentity?
     private let hello: Hello
@@ -43,16 +44,21 @@ struct DialerHandshake {
     ///   - certificate: of the leaf that this connection showed.
     ///   - serverCertificate: what that leaf names, where an authority vouches for it.
     ///   - received: bytes of sequenced frames received in the session that `ticket` is for.
+    ///   - isControlLink: a server asks another for a control link, which carries no session.
     init(
         party: LocalParty, credential: DialerCredential, certificate: CertificateFingerprint,
-        serverCertificate: CertificateIdentity? = nil, ticket: ResumeTicket?, received: UInt64, nonce: [UInt8]
+        serverCertificate: CertificateIdentity? = nil, ticket: ResumeTicket?, received: UInt64, nonce: [UInt8],
+        isControlLink: Bool = false
     ) {
         self.credential = credential
         self.ticket = ticket
+        self.isControlLink = isControlLink
         self.certificate = certificate
         self.serverCertificate = serverCertificate
         let resume = ticket.map { ResumeRequest(server: $0.server, session: $0.session, received: received) }
-        self.hello = party.hello(method: credential.method, tokenID: credential.tokenID, nonce: nonce, resume: resume)
+        self.hello = party.hello(
+            method: credential.method, tokenID: credential.tokenID, nonce: nonce, resume: resume,
+            capabilities: isControlLink ? HelloCapability.controlLink : 0)
     }
 
     /// The first frame.
@@ -70,7 +76,7 @@ struct DialerHandshake {
             return .wait
         case .awaitingWelcome(let peer):
             let (welcome, _) = try frame.handshake(Welcome.self)
-            guard welcome.resumed == (self.ticket != nil), welcome.resumed || welcome.secret.count == SessionSecret.length else {
+            guard self.isAnswer(welcome) else {
                 throw .malformed(WireError(.malformed, "a WELCOME that does not answer the HELLO"))
             }
             self.state = .finished
@@ -80,6 +86,12 @@ struct DialerHandshake {
         case .finished:
             throw .malformed(WireError(.unexpected, "a frame behind the handshake"))
         }
+    }
+
+    /// A resumed session has its secret already, a control link has no session; every other WELCOME brings one.
+    private func isAnswer(_ welcome: Welcome) -> Bool {
+        guard welcome.resumed == (self.ticket != nil) else { return false }
+        return welcome.secret.count == (welcome.resumed || self.isControlLink ? 0 : SessionSecret.length)
     }
 
     private mutating func answer(_ peer: Hello, _ bytes: [UInt8]) throws(HandshakeError) -> Step {

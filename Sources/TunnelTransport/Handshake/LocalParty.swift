@@ -7,7 +7,7 @@ package struct LocalParty: Sendable {
     package var name: String
     package var installation: WireID
     package var instance: WireID
-    /// Empty where there is no cluster.
+    /// The cluster's id in hexadecimal; empty where there is no cluster, or none yet.
     package var cluster: String
     /// Program and version, for people.
     package var software: String
@@ -23,15 +23,20 @@ package struct LocalParty: Sendable {
         self.software = software
     }
 
-    func hello(method: AuthenticationMethod, tokenID: String, nonce: [UInt8], resume: ResumeRequest?) -> Hello {
-        Hello(
+    func hello(
+        method: AuthenticationMethod, tokenID: String, nonce: [UInt8], resume: ResumeRequest?, capabilities: UInt64 = 0
+    ) -> Hello {
+        var hello = Hello(
             role: self.role, method: method, name: self.name, installation: self.installation, instance: self.instance,
             cluster: self.cluster, nonce: nonce, tokenID: tokenID, software: self.software, resume: resume)
+        hello.capabilities = capabilities
+        return hello
     }
 }
 
 /// What a dialer proves itself with.
 package enum DialerCredential: Sendable {
+    /// A client's token, or the cluster secret of a server: the key says which.
     case token(AuthenticationKey)
     /// The certificate that its TLS context shows.
     case certificate
@@ -96,6 +101,11 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
         HandshakeError(.unwanted, farewell.reason, farewell: farewell)
     }
 
+    /// This end does not want the end that it met, by this CLOSE.
+    static func objection(_ close: Close) -> HandshakeError {
+        close.code == .forbidden ? .forbidden(close.reason) : .unwanted(close)
+    }
+
     /// One error for a wrong, an unknown and a missing secret.
     static func authentication(_ detail: String) -> HandshakeError {
         HandshakeError(.authentication, detail, farewell: Close(.authenticationFailed, "authentication failed"))
@@ -111,7 +121,7 @@ package struct HandshakeError: Error, Sendable, CustomStringConvertible {
         return HandshakeError(.version, reason, farewell: Close(.versionMismatch, reason))
     }
 
-    /// Whether the server said, by a CLOSE or a TLS alert, that it does not want this client; trying again without a change of
+    /// Whether the server said, by a CLOSE or a TLS alert, that it does not want this dialer; trying again without a change of
     /// configuration makes no sense then. What this side holds against the server is none: an impostor may go away.
     package var isRefusal: Bool {
         switch self.failure {

@@ -1,4 +1,4 @@
-/// Which event loop of a server a client lives on.
+/// Which event loop of a server the other end of a link lives on.
 ///
 /// A session and its streams share a loop, so every link of a client must arrive there. The client says where to
 /// by the host name in its TLS greeting, which is read before anything else; it is made from the client's name alone and
@@ -16,6 +16,15 @@ package enum Placement {
     /// The host name that a client sends: `p<key in hexadecimal>.gotunnel`.
     package static func hostName(client name: String) -> String {
         "p\(String(self.key(client: name), radix: 16))\(self.suffix)"
+    }
+
+    /// What a server sends that dials a peer's control link, which has an event loop of its own there.
+    package static let controlHostName = "control" + suffix
+
+    /// What a server sends for the data session of its event loop `index`: at the peer it lives on the loop `index` modulo
+    /// the number of loops there.
+    package static func hostName(loop index: Int) -> String {
+        "p\(String(UInt16(truncatingIfNeeded: index), radix: 16))\(self.suffix)"
     }
 
     /// The key in a host name, nil when there is none.

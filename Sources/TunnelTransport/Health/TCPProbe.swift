@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Timing
 import TunnelSession
 
 /// The plainest health check: can a connection be made?

@@ -9,7 +9,7 @@ import Glibc
 #endif
 
 /// The first handler of an accepted connection: waits for a place in the gate, reads the TLS greeting, and has the
-/// connection authenticated on the event loop where its client lives.
+/// connection authenticated on the event loop where its other end lives.
 final class EntryHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -47,15 +47,15 @@ final class EntryHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// The greeting is read: it says on which loop the client lives.
+    /// The greeting is read: it says on which loop the other end lives.
     private func placed(_ channel: any Channel, by result: SNIResult) -> EventLoopFuture<Void> {
         guard !self.isOver, let deadline = self.deadline.take() else { return channel.eventLoop.makeSucceededVoidFuture() }
         self.isOver = true
         let home = self.server.home(of: result)
         let operations = channel.pipeline.syncOperations
         do {
-            if self.server.loops[home] === channel.eventLoop {
-                try self.server.addHandlers(to: channel, deadline: deadline, loop: home)
+            if self.server.eventLoop(of: home) === channel.eventLoop {
+                try self.server.addHandlers(to: channel, deadline: deadline, home: home)
             } else {
                 try operations.addHandler(MovingHandler(server: self.server, home: home, rest: deadline.handOver()))
             }
@@ -103,11 +103,11 @@ private final class MovingHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let server: LinkServer
-    private let home: Int
+    private let home: LinkServer.Home
     private let rest: HandshakeDeadline.Rest
     private var isMoved = false
 
-    init(server: LinkServer, home: Int, rest: HandshakeDeadline.Rest) {
+    init(server: LinkServer, home: LinkServer.Home, rest: HandshakeDeadline.Rest) {
         self.server = server
         self.home = home
         self.rest = rest
@@ -120,11 +120,16 @@ private final class MovingHandler: ChannelInboundHandler {
         let duplicate = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
             fcntl($0, F_DUPFD_CLOEXEC, 0)
         }
-        guard let duplicate, duplicate >= 0 else {
+        guard let duplicate else {
+            // The channel is closed already, and has no descriptor any more.
+            self.fail(context, HandshakeError(.disconnected, "the connection ended at its TLS greeting"))
+            return context.close(promise: nil)
+        }
+        guard duplicate >= 0 else {
             self.fail(context, HandshakeError(.overload, "no file descriptors left to accept with"))
             return context.close(promise: nil)
         }
-        self.server.adopt(duplicate, greeting: greeting, rest: self.rest, loop: self.home, address: context.addressText)
+        self.server.adopt(duplicate, greeting: greeting, rest: self.rest, home: self.home, address: context.addressText)
         context.close(promise: nil)
     }
 

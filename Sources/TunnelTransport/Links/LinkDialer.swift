@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import TunnelWire
 
-/// Dials links of one client: TCP, TLS, handshake.
+/// Dials links of one client, or of one server to its peers: TCP, TLS, handshake.
 package struct LinkDialer {
     private let eventLoop: any EventLoop
     private let tls: TLSContext
@@ -13,12 +13,22 @@ package struct LinkDialer {
     private let connectTimeout: TimeAmount
     private let handshakeLimit: TimeAmount
     private let localAddress: SocketAddress?
+    private let purpose: LinkPurpose
 
     /// - Parameter localAddress: where connections come from; nil: the kernel chooses.
     package init(
         eventLoop: any EventLoop, tls: TLSContext, party: LocalParty, credential: DialerCredential, pins: CertificatePins,
         connectTimeout: TimeAmount = .seconds(5), handshakeLimit: TimeAmount = HandshakeDeadline.standard,
         localAddress: SocketAddress? = nil
+    ) {
+        self.init(
+            eventLoop: eventLoop, tls: tls, party: party, credential: credential, pins: pins, connectTimeout: connectTimeout,
+            handshakeLimit: handshakeLimit, localAddress: localAddress, purpose: .client)
+    }
+
+    init(
+        eventLoop: any EventLoop, tls: TLSContext, party: LocalParty, credential: DialerCredential, pins: CertificatePins,
+        connectTimeout: TimeAmount, handshakeLimit: TimeAmount, localAddress: SocketAddress?, purpose: LinkPurpose
     ) {
         self.eventLoop = eventLoop
         self.tls = tls
@@ -28,6 +38,7 @@ package struct LinkDialer {
         self.connectTimeout = connectTimeout
         self.handshakeLimit = handshakeLimit
         self.localAddress = localAddress
+        self.purpose = purpose
     }
 
     /// Dials `host:port`, a name being resolved anew each time. `completion` is called once, on the event loop, where
@@ -40,9 +51,9 @@ package struct LinkDialer {
     ) {
         let setup = DialerHandler.Setup(
             party: self.party, credential: self.credential, pins: self.pins, ticket: ticket, received: received,
-            limit: self.handshakeLimit, vet: NIOLoopBound(vet, eventLoop: self.eventLoop))
+            limit: self.handshakeLimit, purpose: self.purpose, vet: NIOLoopBound(vet, eventLoop: self.eventLoop))
         let tls = self.tls
-        let hostName = Placement.hostName(client: self.party.name)
+        let hostName = self.purpose.hostName(of: self.party)
         var bootstrap = ClientBootstrap(group: self.eventLoop)
             .linkOptions()
             .connectTimeout(self.connectTimeout)

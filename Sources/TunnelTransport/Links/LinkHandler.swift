@@ -1,5 +1,6 @@
 import NIOCore
 import NIOSSL
+import Timing
 import TunnelSession
 import TunnelWire
 
@@ -59,6 +60,11 @@ final class LinkHandler: ChannelInboundHandler {
     var isWritable: Bool { self.context?.channel.isWritable ?? false }
 
     var remoteAddress: SocketAddress? { self.context?.remoteAddress }
+
+    /// Sets an option of the connection, if it is still there.
+    func setOption(_ option: ChannelOptions.Types.SocketOption, _ value: Int) {
+        try? self.context?.channel.syncOptions?.setOption(option, value: value)
+    }
 
     /// Writes a frame without flushing.
     func write(_ frame: ByteBuffer) {

@@ -6,6 +6,9 @@ enum LinkOptions {
     /// TCP_NOTSENT_LOWAT of <linux/tcp.h>.
     static let notSentLowWaterOption = ChannelOptions.Types.SocketOption(
         level: .tcp, name: NIOBSDSocket.Option(rawValue: 25))
+    /// TCP_USER_TIMEOUT of <linux/tcp.h>, in milliseconds.
+    static let userTimeoutOption = ChannelOptions.Types.SocketOption(
+        level: .tcp, name: NIOBSDSocket.Option(rawValue: 18))
     static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32 << 10, high: 64 << 10)
     /// Reads per event: each is up to 64 KiB, and answers go out after each.
     static let messagesPerRead: UInt = 1

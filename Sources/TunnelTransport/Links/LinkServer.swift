@@ -18,26 +18,30 @@ package struct LinkCredentials: Sendable {
     }
 }
 
-/// Accepts links and brings each, authenticated, to the host of the event loop where its client lives.
+/// Accepts links and brings each, authenticated, to the host of the event loop where its other end lives.
 package final class LinkServer: Sendable {
     let gate: HandshakeGate
     let loops: [any EventLoop]
     /// How long a connection may take to authenticate itself.
     let handshakeLimit: TimeAmount
-    private let party: LocalParty
+    private let party: NIOLockedValueBox<LocalParty>
     private let hosts: [NIOLoopBound<any LinkHost>]
+    private let peers: PeerEntrance?
     private let observer: any HandshakeObserver
     private let metrics: TransportMetrics
     private let credentials: NIOLockedValueBox<LinkCredentials>
 
     /// - Parameters:
     ///   - hosts: one for each event loop, in the order of `loops`.
+    ///   - peers: where peers are taken; whether any are is up to the credentials. Nil: nowhere.
     package init(
         party: LocalParty, credentials: LinkCredentials, gate: HandshakeGate, loops: [any EventLoop],
         hosts: [NIOLoopBound<any LinkHost>], observer: any HandshakeObserver, metrics: TransportMetrics,
-        handshakeLimit: TimeAmount = HandshakeDeadline.standard
+        handshakeLimit: TimeAmount = HandshakeDeadline.standard, peers: PeerEntrance? = nil
     ) {
-        self.party = party
+        self.party = NIOLockedValueBox(party)
+        assert(peers.map { $0.hosts.count == loops.count } ?? true, "one host of peers for each event loop")
+        self.peers = peers
         self.credentials = NIOLockedValueBox(credentials)
         self.gate = gate
         self.loops = loops
@@ -49,6 +53,12 @@ package final class LinkServer: Sendable {
 
     /// New credentials for the links that come from now on.
     package func replace(_ credentials: LinkCredentials) { self.credentials.withLockedValue { $0 = credentials } }
+
+    /// Who this server is for the links that come from now on: its cluster may have been founded.
+    package func replace(_ party: LocalParty) { self.party.withLockedValue { $0 = party } }
+
+    /// The IP addresses that peers dial from: a reserve of the gate is theirs.
+    package func setPeerAddresses(_ addresses: Set<String>) { self.gate.setPeerAddresses(addresses) }
 
     /// How many handshakes may be under way at a time.
     package func setHandshakeLimit(_ limit: Int) { self.gate.setLimit(limit) }
@@ -68,19 +78,46 @@ package final class LinkServer: Sendable {
             .bind(host: host, port: port)
     }
 
-    func home(of greeting: SNIResult) -> Int {
-        guard case .hostname(let name) = greeting, let key = Placement.key(hostName: name) else { return 0 }
-        return Placement.loop(key: key, count: self.loops.count)
+    /// The event loop where the other end of a link lives.
+    enum Home: Sendable {
+        /// Sessions, by the index of the loop.
+        case loop(Int)
+        /// Control links.
+        case control(PeerEntrance)
     }
 
-    /// TLS and the handshake, on the loop where the client lives.
-    func addHandlers(to channel: any Channel, deadline: HandshakeDeadline, loop index: Int) throws {
+    func home(of greeting: SNIResult) -> Home {
+        guard case .hostname(let name) = greeting else { return .loop(0) }
+        if name == Placement.controlHostName, let peers = self.peers { return .control(peers) }
+        guard let key = Placement.key(hostName: name) else { return .loop(0) }
+        return .loop(Placement.loop(key: key, count: self.loops.count))
+    }
+
+    func eventLoop(of home: Home) -> any EventLoop {
+        switch home {
+        case .loop(let index): self.loops[index]
+        case .control(let peers): peers.control.eventLoop
+        }
+    }
+
+    /// Who takes the links there; to be asked on its event loop.
+    private func place(_ home: Home) -> AcceptorPlace {
+        switch home {
+        case .loop(let index):
+            .loop(
+                index: index, count: self.loops.count, clients: self.hosts[index].value,
+                peers: self.peers?.hosts[index].value)
+        case .control(let peers): .control(peers.control.value, peers.pace)
+        }
+    }
+
+    /// TLS and the handshake, on the loop where the other end lives.
+    func addHandlers(to channel: any Channel, deadline: HandshakeDeadline, home: Home) throws {
         let credentials = self.credentials.withLockedValue { $0 }
         let seen = SeenCertificate()
         let setup = AcceptorSetup(
-            party: self.party, authenticator: credentials.authenticator, certificate: credentials.certificate,
-            host: self.hosts[index].value, observer: self.observer, metrics: self.metrics,
-            loop: (index, self.loops.count))
+            party: self.party.withLockedValue { $0 }, authenticator: credentials.authenticator,
+            certificate: credentials.certificate, place: self.place(home), observer: self.observer, metrics: self.metrics)
         let operations = channel.pipeline.syncOperations
         try operations.addHandler(credentials.tls.acceptorHandler(seen: seen))
         try operations.addHandler(AcceptorHandler(setup: setup, seen: seen, deadline: deadline))
@@ -88,9 +125,9 @@ package final class LinkServer: Sendable {
 
     /// A connection that was accepted on another loop goes on here.
     func adopt(
-        _ socket: NIOBSDSocket.Handle, greeting: ByteBuffer, rest: HandshakeDeadline.Rest, loop index: Int, address: String
+        _ socket: NIOBSDSocket.Handle, greeting: ByteBuffer, rest: HandshakeDeadline.Rest, home: Home, address: String
     ) {
-        let loop = self.loops[index]
+        let loop = self.eventLoop(of: home)
         loop.execute {
             let deadline = NIOLoopBound(HandshakeDeadline(rest), eventLoop: loop)
             ClientBootstrap(group: loop)
@@ -99,7 +136,7 @@ package final class LinkServer: Sendable {
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         deadline.value.start(on: channel)
-                        try self.addHandlers(to: channel, deadline: deadline.value, loop: index)
+                        try self.addHandlers(to: channel, deadline: deadline.value, home: home)
                     }
                 }
                 .withConnectedSocket(socket)

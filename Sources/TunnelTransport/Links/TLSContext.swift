@@ -13,14 +13,20 @@ package struct TLSContext: Sendable {
 
     private let context: NIOSSLContext
     private let trust: CertificateTrust?
+    /// Whether a dialer's certificate may be a server's too.
+    private let acceptsPeers: Bool
 
     /// For an acceptor. With `trust`, a dialer that shows a certificate is judged by it; one that shows none may still
     /// prove itself with a token.
-    package static func acceptor(_ certificate: ServerCertificate, trust: CertificateTrust?) throws -> TLSContext {
+    /// - Parameter acceptsPeers: the certificate may be a peer's, a server's; the handshake sees that it is not used for
+    ///   another role.
+    package static func acceptor(
+        _ certificate: ServerCertificate, trust: CertificateTrust?, acceptsPeers: Bool = false
+    ) throws -> TLSContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try chain(certificate.certificatePEM), privateKey: try key(certificate.keyPEM))
         configuration.certificateVerification = trust == nil ? .none : .optionalVerification
-        return try TLSContext(configuration, trust: trust)
+        return try TLSContext(configuration, trust: trust, acceptsPeers: acceptsPeers)
     }
 
     /// For a dialer. The server's certificate needs no authority: the proofs are bound to it. With `trust` it must be
@@ -36,7 +42,7 @@ package struct TLSContext: Sendable {
         return try TLSContext(configuration, trust: trust)
     }
 
-    private init(_ configuration: TLSConfiguration, trust: CertificateTrust?) throws {
+    private init(_ configuration: TLSConfiguration, trust: CertificateTrust?, acceptsPeers: Bool = false) throws {
         var configuration = configuration
         configuration.minimumTLSVersion = .tlsv13
         // Chains are judged by our own callback; the system's authorities would only be read and kept for nothing.
@@ -44,6 +50,7 @@ package struct TLSContext: Sendable {
         configuration.applicationProtocols = [Self.applicationProtocol]
         self.context = try NIOSSLContext(configuration: configuration)
         self.trust = trust
+        self.acceptsPeers = acceptsPeers
     }
 
     private static func chain(_ pem: String) throws -> [NIOSSLCertificateSource] {
@@ -56,10 +63,11 @@ package struct TLSContext: Sendable {
 
     func acceptorHandler(seen: SeenCertificate) -> NIOSSLServerHandler {
         guard let trust = self.trust else { return NIOSSLServerHandler(context: self.context) }
+        let roles: [CertificateRole] = self.acceptsPeers ? [.client, .server] : [.client]
         return NIOSSLServerHandler(
             context: self.context,
             customVerificationCallback: { chain, promise in
-                Self.judge(chain, trust, role: .client, side: .dialer, seen: seen, promise)
+                Self.judge(chain, trust, roles: roles, side: .dialer, seen: seen, promise)
             })
     }
 
@@ -71,18 +79,18 @@ package struct TLSContext: Sendable {
                 guard let leaf = chain.first, let der = try? leaf.toDERBytes() else { return promise.succeed(.failed) }
                 seen.set(fingerprint: CertificateFingerprint(ofDER: der))
                 guard let trust else { return promise.succeed(.certificateVerified) }
-                Self.judge(chain, trust, role: .server, side: .acceptor, seen: seen, promise)
+                Self.judge(chain, trust, roles: [.server], side: .acceptor, seen: seen, promise)
             })
     }
 
     private static func judge(
-        _ chain: [NIOSSLCertificate], _ trust: CertificateTrust, role: CertificateRole, side: HandshakeSide,
+        _ chain: [NIOSSLCertificate], _ trust: CertificateTrust, roles: [CertificateRole], side: HandshakeSide,
         seen: SeenCertificate, _ promise: EventLoopPromise<NIOSSLVerificationResult>
     ) {
         let encodings = chain.prefix(CertificateTrust.maximumChainLength + 1).compactMap { try? $0.toDERBytes() }
         Task {
             do throws(CertificateRefusal) {
-                let identity = try await trust.verify(chain: encodings, role: role, cluster: nil, side: side, at: Date())
+                let identity = try await trust.verify(chain: encodings, roles: roles, cluster: nil, side: side, at: Date())
                 seen.set(identity: identity)
                 promise.succeed(.certificateVerified)
             } catch {

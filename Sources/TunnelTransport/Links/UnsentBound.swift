@@ -1,3 +1,4 @@
+import Timing
 import TunnelSession
 
 /// How much the kernel may hold unsent on a link (TCP_NOTSENT_LOWAT): five milliseconds at the rate that was measured

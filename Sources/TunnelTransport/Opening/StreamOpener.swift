@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelSession
 import TunnelWire
 
@@ -22,6 +23,8 @@ package final class StreamOpener {
     package private(set) var opener = HedgedOpener()
     private let environment: TransportEnvironment
     private var sessions: [PathID: SessionDriver] = [:]
+    /// Paths to other servers, which pass the stream on.
+    private var relays: Set<PathID> = []
     private var pending: [OpeningID: Pending] = [:]
     private var lastPath: UInt64 = 0
     private var timer: Scheduled<Void>?
@@ -30,6 +33,8 @@ package final class StreamOpener {
     private var heldBefore = 0
     /// Called when a connection begins to wait because no session is up.
     package var onHold: (() -> Void)?
+    /// Called when a server to which a stream was relayed does not hold the client.
+    package var onNotHere: ((PathID) -> Void)?
 
     package init(environment: TransportEnvironment) { self.environment = environment }
 
@@ -84,11 +89,14 @@ package final class StreamOpener {
 
     // MARK: Sessions
 
-    /// A session with a link; gives the name by which it is spoken of from now on. `rank` is random.
-    package func began(_ session: SessionDriver, rank: UInt64) -> PathID {
+    /// A session with a link; gives the name by which it is spoken of from now on. `rank` is random, or says which of
+    /// several sessions to prefer.
+    /// - Parameter isRelay: the other end is a server that passes streams on.
+    package func began(_ session: SessionDriver, rank: UInt64, isRelay: Bool = false) -> PathID {
         self.lastPath += 1
         let path = PathID(self.lastPath)
         self.sessions[path] = session
+        if isRelay { self.relays.insert(path) }
         self.change { $0.pathBegan(path, rank: rank, now: $1) }
         return path
     }
@@ -98,6 +106,7 @@ package final class StreamOpener {
 
     package func ended(_ path: PathID) {
         self.sessions[path] = nil
+        self.relays.remove(path)
         self.change { $0.pathEnded(path, now: $1) }
     }
 
@@ -181,7 +190,9 @@ package final class StreamOpener {
         }
         self.environment.metrics.attempted(reason)
         do throws(Refusal) {
-            let stream = try session.request(pending.open) { [weak self] in self?.heard($0, id, path) }
+            var open = pending.open
+            open.isRelayed = self.relays.contains(path)
+            let stream = try session.request(open) { [weak self] in self?.heard($0, id, path) }
             self.pending[id]?.streams[path] = stream
         } catch {
             self.opener.refused(id, by: path, error, isAnswer: false, now: self.environment.now)
@@ -197,6 +208,7 @@ package final class StreamOpener {
             self.pending[id]?.streams[path] = nil
             // This end's own patience with a silent session is no answer.
             self.opener.refused(id, by: path, refusal, isAnswer: refusal.code != .timedOut, now: now)
+            if refusal.code == .notHere { self.onNotHere?(path) }
         case .ended(.reset(let code)):
             self.pending[id]?.streams[path] = nil
             // The end of a session is told by itself in a moment, when it is known whether another may come.

@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelSession
 
 /// Measures how late the timers of an event loop run: what everything on the loop waits.

@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelSession
 import TunnelWire
 

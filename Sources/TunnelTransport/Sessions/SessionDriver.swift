@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import Timing
 import TunnelSession
 import TunnelWire
 
@@ -27,6 +28,12 @@ package struct HeartbeatReport: Equatable, Sendable {
     package var isLate: Bool
     /// When the last PING that was answered had been sent.
     package var answeredPing: Moment?
+
+    package init(roundTrip: Duration?, isLate: Bool, answeredPing: Moment?) {
+        self.roundTrip = roundTrip
+        self.isLate = isLate
+        self.answeredPing = answeredPing
+    }
 }
 
 /// What all sessions of an event loop share.
@@ -307,7 +314,7 @@ extension SessionDriver: LinkOwner {
         self.session.pressure = self.environment.budget.pressure
         self.session.feed(bytes, now: now)
         do {
-            while !self.isEnded, let event = try self.session.nextEvent(now: now) { self.handle(event) }
+            while !self.isEnded, let event = try self.session.nextEvent(now: now) { try self.handle(event) }
         } catch {
             self.environment.metrics.violation(error.kind)
             self.end(.violation(error))
@@ -341,7 +348,7 @@ extension SessionDriver: LinkOwner {
         self.delegate?.session(self, lostLink: cause)
     }
 
-    private func handle(_ event: SessionEvent) {
+    private func handle(_ event: SessionEvent) throws(WireError) {
         switch event {
         case .data(let id, let bytes): self.deliver(bytes, to: id)
         case .open(let id, let open): self.streamWanted(id, open)
@@ -350,6 +357,8 @@ extension SessionDriver: LinkOwner {
         case .refused(let id, let refusal): self.streamRefused(id, refusal)
         case .finished(let id): self.locals[id]?.socket?.finishOutputAfterFlush()
         case .reset(let id, let code): self.streamReset(id, code)
+        case .control(.gossip) where !(self.delegate is any GossipTaker):
+            throw WireError(.unexpected, "GOSSIP from an end that is no peer")
         case .control(let message): self.delegate?.session(self, received: message)
         case .closed(let close): self.linkClosedByPeer(close)
         }

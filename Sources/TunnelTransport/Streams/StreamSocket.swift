@@ -50,8 +50,16 @@ package final class StreamSocket: ChannelInboundHandler {
     /// Called with how many bytes came before that.
     var onEarlyBytes: ((Int) -> Void)?
 
+    /// For one end of a `StreamPair`: how the two ends tell each other of a reset.
+    private let mark: ResetMark?
+
     /// - Parameter onActive: called once when the connection stands.
-    package init(onActive: ((StreamSocket) -> Void)? = nil) { self.onActive = onActive }
+    package convenience init(onActive: ((StreamSocket) -> Void)? = nil) { self.init(mark: nil, onActive: onActive) }
+
+    init(mark: ResetMark?, onActive: ((StreamSocket) -> Void)? = nil) {
+        self.mark = mark
+        self.onActive = onActive
+    }
 
     /// Connects the socket to its stream. What happened to the connection before is reported now.
     func attach(to owner: any StreamSocketOwner, as id: StreamID) {
@@ -142,6 +150,7 @@ package final class StreamSocket: ChannelInboundHandler {
         self.waiting = nil
         guard let context = self.context else { return }
         self.context = nil
+        self.mark?.raise()
         if let options = context.channel as? any SocketOptionProvider {
             _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         }
@@ -210,6 +219,11 @@ package final class StreamSocket: ChannelInboundHandler {
     /// The local program sends no more. Where the output was closed before, NIO does not say so but closes the channel.
     private func inputEnded() {
         guard !self.sawEnd else { return }
+        if let mark = self.mark, mark.isRaised {
+            self.hasFailed = true
+            self.context?.close(promise: nil)
+            return
+        }
         self.passOn()
         self.sawEnd = true
         self.owner?.socketFinished(self.id)
@@ -218,6 +232,7 @@ package final class StreamSocket: ChannelInboundHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Whatever it is, it ends in channelInactive; there it counts as a reset unless both directions were finished.
         self.hasFailed = true
+        self.mark?.raise()
         context.close(promise: nil)
     }
 

@@ -65,6 +65,11 @@ extension Integration {
                 #expect(status["draining"].bool == true && status["ready"].bool == false)
                 let mapped = try pair.exposure("web")
                 try await eventually("a closed mapped port") { isListening(mapped) ? nil : true }
+                // A reload applies every registration anew; that does not open the port again.
+                #expect(try await pair.serverAdmin.ctl("reload").end == .exit(0))
+                // Behind this answer the server's loops have done what the reload asked of them.
+                #expect(try await pair.serverAdmin.ctl("exposures").end == .exit(0))
+                #expect(!isListening(mapped))
                 // The stream that stands goes on.
                 try await stream.write("b")
                 #expect(try await stream.readText(1) == "b")

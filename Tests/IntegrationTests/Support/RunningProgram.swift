@@ -1,3 +1,4 @@
+import CSpawn
 import Foundation
 import Synchronization
 
@@ -146,7 +147,9 @@ func spawn(
     posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-    closeDescriptorsOnSpawn()
+    // Sockets of this process are not close-on-exec, and another thread may open one at this very moment: a program that
+    // inherited a connection would keep it open when the test has closed it.
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
     // The test runner may block or ignore signals that the program wants.
     var none = sigset_t()
     var all = sigset_t()
@@ -163,13 +166,6 @@ func spawn(
     }
     guard result == 0 else { throw Unmet("expected \(command[0]) to start: \(String(cString: strerror(result)))") }
     return pid
-}
-
-/// Marks every descriptor of this process beyond the three to be closed in programs that it starts.
-private func closeDescriptorsOnSpawn() {
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
-        if let descriptor = Int32(name), descriptor > 2 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    }
 }
 
 /// A null-terminated array of C strings for the time of `body`.

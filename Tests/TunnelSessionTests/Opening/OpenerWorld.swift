@@ -1,3 +1,4 @@
+import Timing
 import TunnelWire
 
 @testable import TunnelSession

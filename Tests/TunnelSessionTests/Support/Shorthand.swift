@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelWire
 
 @testable import TunnelSession

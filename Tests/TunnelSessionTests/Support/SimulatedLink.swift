@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import Timing
 import TunnelSession
 
 /// How a link ends.

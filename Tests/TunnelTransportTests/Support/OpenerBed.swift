@@ -20,7 +20,7 @@ final class OpenerBed: @unchecked Sendable {
     let refusals = Log<Refusal>()
     /// How often a connection began to wait for a session.
     let holds = Log<Void>()
-    private let budget: MemoryBudget
+    let budget: MemoryBudget
     private let listener: StreamListener
     let opener: StreamOpener
     private let gate: Gate

@@ -1,4 +1,4 @@
-/// A point on a monotonic clock that the caller reads; nothing in this module reads one itself.
+/// A point on a monotonic clock that the caller reads: state machines take it as an argument, `now`.
 package struct Moment: Comparable, Hashable, Sendable {
     /// Nanoseconds since an origin that is fixed for the life of the process.
     package var nanoseconds: Int64

@@ -1,0 +1,23 @@
+import TunnelWire
+
+extension AssignmentState {
+    /// One step further. `ballot` is that of the write that the change belongs to.
+    mutating func apply(_ change: AssignmentChange, ballot: Ballot, mutation: Mutation) {
+        switch change {
+        case .grant(let port, let grant):
+            self.grants[port] = grant
+            self.rested[port] = nil
+        case .end(let port, let token):
+            guard self.grants[port]?.token == token || mutation(.releaseWithoutToken) else { return }
+            self.grants[port]?.isEnding = true
+        case .free(let port, let token):
+            guard self.grants[port]?.token == token || mutation(.releaseWithoutToken) else { return }
+            self.grants[port] = nil
+            self.rested[port] = ballot
+        case .voters(let voters): self.voters = voters
+        case .found(let cluster, let voters):
+            self.cluster = cluster
+            self.voters = voters
+        }
+    }
+}

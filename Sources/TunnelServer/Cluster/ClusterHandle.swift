@@ -1,0 +1,41 @@
+import ClusterCore
+import NIOCore
+import Synchronization
+import TunnelWire
+
+/// The way to the control plane for everybody who is not on its event loop.
+final class ClusterHandle: Sendable {
+    private let runtime = Mutex<NIOLoopBound<ClusterRuntime>?>(nil)
+
+    func connect(_ runtime: NIOLoopBound<ClusterRuntime>) { self.runtime.withLock { $0 = runtime } }
+
+    private var bound: NIOLoopBound<ClusterRuntime>? { self.runtime.withLock { $0 } }
+
+    func post(_ event: ClusterEvent) {
+        guard let bound = self.bound else { return }
+        bound.eventLoop.execute { bound.value.handle(event) }
+    }
+
+    /// A message that came by a data session.
+    func received(_ message: ByteBuffer, from name: ServerName) {
+        guard let bound = self.bound else { return }
+        bound.eventLoop.execute { bound.value.received(message, from: name) }
+    }
+
+    /// Has something done by whoever leads.
+    func ask(_ event: @escaping @Sendable (_ id: UInt64) -> ClusterEvent) async throws -> RequestOutcome {
+        guard let bound = self.bound else { throw ClusterRuntime.StoppedError() }
+        return try await bound.eventLoop.flatSubmit { bound.value.ask(event) }.get()
+    }
+
+    /// What is known of the cluster.
+    func view() async -> ClusterView {
+        guard let bound = self.bound else { return ClusterView() }
+        return (try? await bound.eventLoop.submit { bound.value.currentView }.get()) ?? ClusterView()
+    }
+
+    func stop() async {
+        guard let bound = self.bound else { return }
+        try? await bound.eventLoop.submit { bound.value.stop() }.get()
+    }
+}

@@ -1,0 +1,39 @@
+import Identity
+import NIOCore
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// A data session that another server has dialled: it relays streams to this one. Bound to its loop.
+final class PeerInbound: GossipTaker {
+    let id: WireID
+    let server: ServerName
+    let instance: WireID
+    let secret: SessionSecret
+    let driver: SessionDriver
+    private unowned let loop: ServerLoop
+    private var lane = GossipLane()
+
+    init(id: WireID, peer: AuthenticatedPeer, secret: SessionSecret, driver: SessionDriver, loop: ServerLoop) {
+        self.id = id
+        self.server = peer.hello.name
+        self.instance = peer.hello.instance
+        self.secret = secret
+        self.driver = driver
+        self.loop = loop
+        driver.delegate = self
+    }
+
+    func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
+        self.loop.serveRelayed(id, of: session, open, from: self.server)
+    }
+
+    func session(_ session: SessionDriver, received message: ControlMessage) {
+        guard case .gossip(let gossip) = message, let whole = session.take(gossip, by: &self.lane) else { return }
+        self.loop.context.cluster.received(whole, from: self.server)
+    }
+
+    func session(_ session: SessionDriver, lostLink cause: LinkLoss) {}
+
+    func session(_ session: SessionDriver, ended end: SessionEnd) { self.loop.forget(self) }
+}

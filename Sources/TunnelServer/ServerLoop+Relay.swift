@@ -1,0 +1,239 @@
+import Identity
+import NIOCore
+import Settings
+import Timing
+import TunnelSession
+import TunnelTransport
+import TunnelWire
+
+/// Streams to clients, wherever they are linked, and streams that other servers pass on.
+extension ServerLoop {
+    /// How long a way to a client is kept that nobody uses.
+    private static let routeIdle = Duration.seconds(60)
+
+    // MARK: To a client
+
+    /// A connection to a mapped port of a client that lives on this loop.
+    func open(_ holder: PortHolder, for socket: StreamSocket, source: String) {
+        let route = self.route(to: holder.client)
+        route.open(holder.exposure, for: socket, source: source) { [context] refusal in
+            context.refusals.note(
+                refusal, destination: .exposure(client: holder.client, name: holder.exposure), source: source,
+                client: holder.client)
+        }
+    }
+
+    private func route(to client: String) -> ClientRoute {
+        if let route = self.routes[client] { return route }
+        let route = ClientRoute(client: client, environment: self.environment) { [weak self] server in
+            self?.context.directory.mislead(client, by: server)
+            self?.ownersChanged(client)
+        }
+        self.routes[client] = route
+        if let session = self.session(named: client), !session.driver.isEnded {
+            route.localBegan(session.driver)
+            if !session.driver.isAttached { route.localLost() }
+        }
+        self.ownersChanged(client)
+        return route
+    }
+
+    /// The servers that hold a client are others now, or a session with one of them is.
+    func ownersChanged(_ client: String) {
+        guard let route = self.routes[client] else { return }
+        route.setRelays(
+            self.context.directory.owners(of: client).compactMap { owner in
+                self.lanes.driver(owner.server).map {
+                    (owner.server, $0, self.context.directory.isDraining(owner.server))
+                }
+            })
+    }
+
+    func allOwnersChanged() {
+        for client in self.routes.keys.sorted() { self.ownersChanged(client) }
+    }
+
+    /// Gives up the ways that nobody used for a while. To be called now and then.
+    func dropIdleRoutes() {
+        let now = self.environment.now
+        for (client, route) in self.routes where route.isIdle && now - route.lastUsed >= Self.routeIdle {
+            route.close()
+            self.routes[client] = nil
+        }
+    }
+
+    func watchLanes() {
+        self.lanes.events = PeerLanes.Events(
+            began: { [weak self] _ in self?.allOwnersChanged() },
+            linked: { [weak self] name in self?.eachRoute { $0.relayLinked(name) } },
+            lost: { [weak self] name in self?.eachRoute { $0.relayLost(name) } },
+            ended: { [weak self] name in self?.eachRoute { $0.relayEnded(name) } },
+            heartbeat: { [weak self] name, report in self?.eachRoute { $0.relayHeartbeat(name, report) } },
+            asks: { [weak self] in self?.serveRelayed($1, of: $0, $2, from: $3) },
+            received: { [context] in context.cluster.received($0, from: $1) })
+    }
+
+    private func eachRoute(_ body: (ClientRoute) -> Void) {
+        for client in self.routes.keys.sorted() { if let route = self.routes[client] { body(route) } }
+    }
+
+    // MARK: To a service
+
+    /// Serves a stream to a service: by a target here, else by a server that has one.
+    /// - Parameter refused: called once if there is no way.
+    func serve(
+        _ service: String, for id: StreamID, of driver: SessionDriver, _ open: Open, refused: @escaping (Refusal) -> Void
+    ) throws(Refusal) {
+        let targets: [HostPort]
+        do throws(Refusal) {
+            targets = try self.context.services.targets(for: service)
+        } catch {
+            // Passed on once, and never again.
+            let others =
+                open.isRelayed ? [] : self.context.directory.servers(offering: service).compactMap { self.lanes.driver($0) }
+            guard !others.isEmpty else { throw error }
+            return self.pass(open, for: id, of: driver, to: others[...], last: error, refused)
+        }
+        self.dial(targets[...], for: id, of: driver, refused)
+    }
+
+    private func pass(
+        _ open: Open, for id: StreamID, of driver: SessionDriver, to others: ArraySlice<SessionDriver>, last: Refusal,
+        _ refused: @escaping (Refusal) -> Void
+    ) {
+        guard let other = others.first else { return refused(last) }
+        var relayed = open
+        relayed.isRelayed = true
+        Relay.join(id, of: driver, to: Relay.FarSession(other), as: relayed) { [weak self] refusal in
+            self?.pass(open, for: id, of: driver, to: others.dropFirst(), last: refusal, refused)
+        }
+    }
+
+    /// Tries one target after the other within the dial bound of each.
+    private func dial(
+        _ targets: ArraySlice<HostPort>, for id: StreamID, of driver: SessionDriver, _ refused: @escaping (Refusal) -> Void
+    ) {
+        guard let target = targets.first else { return }
+        TargetDialer.dial(
+            host: target.host.description, port: target.port, timeout: self.context.currentRules.dialTimeout,
+            environment: self.environment
+        ) { result in
+            switch result {
+            case .success(let socket): driver.serve(id, with: socket)
+            case .failure(let refusal):
+                if targets.count > 1 {
+                    self.dial(targets.dropFirst(), for: id, of: driver, refused)
+                } else {
+                    refused(refusal)
+                }
+            }
+        }
+    }
+
+    // MARK: From a server
+
+    /// A stream that another server passed on: served here or refused, never passed on again.
+    func serveRelayed(_ id: StreamID, of driver: SessionDriver, _ open: Open, from server: ServerName) {
+        let refuse = { [context] (refusal: Refusal) in
+            if refusal.code != .notHere {
+                context.refusals.note(refusal, destination: open.destination, source: open.source, client: server)
+            }
+            driver.refuse(id, refusal)
+        }
+        guard open.isRelayed else { return refuse(Refusal(.forbidden, "a server may only pass streams on")) }
+        switch open.destination {
+        case .service(let service):
+            do throws(Refusal) {
+                try self.serve(service, for: id, of: driver, open, refused: refuse)
+            } catch {
+                refuse(error)
+            }
+        case .exposure(let client, _): self.relay(id, of: driver, open, to: client, refuse)
+        case .address: refuse(Refusal(.forbidden, "addresses are not passed on"))
+        }
+    }
+
+    private func relay(
+        _ id: StreamID, of driver: SessionDriver, _ open: Open, to client: String, _ refuse: @escaping (Refusal) -> Void
+    ) {
+        guard let home = self.context.home(of: client) else { return refuse(Refusal(.notHere, "this server has no loops yet")) }
+        let notHere = Refusal(.notHere, "client \(client) is not linked with this server")
+        // Where the client is may be another loop; what is found there comes back here.
+        let box = NIOLoopBound(Joint(id: id, driver: driver, open: open, refuse: refuse), eventLoop: self.environment.eventLoop)
+        home.run { loop in
+            let session = loop.session(named: client).flatMap { $0.isReachable ? $0 : nil }
+            let far = session.map { Relay.FarSession($0.driver) }
+            box.run { joint in
+                guard let far else { return joint.refuse(notHere) }
+                Relay.join(joint.id, of: joint.driver, to: far, as: joint.open, refused: joint.refuse)
+            }
+        }
+    }
+
+    private final class Joint {
+        let id: StreamID
+        let driver: SessionDriver
+        let open: Open
+        let refuse: (Refusal) -> Void
+
+        init(id: StreamID, driver: SessionDriver, open: Open, refuse: @escaping (Refusal) -> Void) {
+            self.id = id
+            self.driver = driver
+            self.open = open
+            self.refuse = refuse
+        }
+    }
+
+    // MARK: Sessions that servers dial
+
+    func beginInbound(_ peer: AuthenticatedPeer) -> SessionDecision {
+        if let resume = peer.hello.resume { return self.resumeInbound(resume, peer) }
+        // Several loops of one server may dial this one; but what an earlier process of it left is over.
+        let gone = self.inbound.values.filter { $0.server == peer.hello.name && $0.instance != peer.hello.instance }
+        for old in gone { old.driver.end(.closedHere(.superseded, "a newer instance of the server")) }
+        var rng = SystemRandomNumberGenerator()
+        let driver = SessionDriver(
+            side: .acceptor, configuration: self.context.currentRules.session, environment: self.environment)
+        let session = PeerInbound(
+            id: WireID.random(using: &rng), peer: peer, secret: SessionSecret.generate(using: &rng), driver: driver, loop: self)
+        self.inbound[session.id] = session
+        return .begin(driver, id: session.id, secret: session.secret)
+    }
+
+    private func resumeInbound(_ request: ResumeRequest, _ peer: AuthenticatedPeer) -> SessionDecision {
+        guard request.server == self.context.instance else {
+            return .refuse(Close(.notMe, "this is another instance of the server"))
+        }
+        guard let session = self.inbound[request.session], session.instance == peer.hello.instance,
+            session.server == peer.hello.name, peer.provesSession(session.secret)
+        else { return .refuse(Close(.unknownSession, "this server does not know the session")) }
+        session.driver.detachLink()
+        return .resume(session.driver, id: session.id, secret: session.secret)
+    }
+
+    func forget(_ session: PeerInbound) { self.inbound[session.id] = nil }
+
+    // MARK: Ghosts
+
+    /// Another server has this client with another instance. Ends the session here unless the client answers within a second.
+    func challenge(_ client: String, instance: WireID) {
+        guard let session = self.session(named: client), session.instance == instance else { return }
+        let asked = self.environment.now
+        let end = { session.driver.end(.closedHere(.superseded, "the client is at another server with another instance")) }
+        guard session.driver.isAttached else { return end() }
+        session.driver.probe()
+        self.environment.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) {
+            let answered = session.answeredPing.map { $0 >= asked } ?? false
+            if !answered, !session.driver.isEnded { end() }
+        }
+    }
+}
+
+/// Lets the links of peers find their loop, where those of clients find it by the loop itself.
+final class PeerDoor: PeerHost {
+    private unowned let loop: ServerLoop
+
+    init(_ loop: ServerLoop) { self.loop = loop }
+
+    func session(for peer: AuthenticatedPeer) -> SessionDecision { self.loop.beginInbound(peer) }
+}
