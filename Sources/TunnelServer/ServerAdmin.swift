@@ -2,6 +2,7 @@ import Admin
 import ClusterCore
 import Daemon
 import Settings
+import Synchronization
 import Timing
 import TunnelSession
 import TunnelTransport
@@ -165,7 +166,16 @@ extension GotunnelServer: DaemonService {
 
     package func observe(_ metrics: TunnelMetrics) {
         let context = self.context
+        let cluster = ClusterMetrics(registry: metrics.registry)
+        let counted = Mutex(0)
         metrics.registry.onScrape {
+            let (values, changes) = context.cluster.metrics
+            cluster.set(values)
+            let before = counted.withLock { counted in
+                defer { counted = changes }
+                return counted
+            }
+            cluster.leaderChanges.increment(by: changes - before)
             metrics.clients.set(context.clients)
             metrics.memory.set(context.budget.held)
             metrics.memoryBudget.set(context.budget.limit)

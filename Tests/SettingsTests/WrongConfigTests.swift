@@ -103,9 +103,6 @@ struct WrongLine: Sendable, CustomTestStringConvertible {
             "3: client.exposures[1].remote_port: the mapped port 1 is already used by client.exposures[0].remote_port on line 3; choose another port"
         ),
         WrongLine(
-            "exposures: [{name: a, target: \"b:1\", remote_port: 0}]",
-            "3: client.exposures[0].remote_port: not built yet; write a port, such as remote_port: 20022"),
-        WrongLine(
             "local_ports: [22, 22]",
             "3: client.local_ports[1]: the name port-22 is already used by client.local_ports[0] on line 3; choose another name"),
         WrongLine("local_ports: 22", "3: client.local_ports: expected a list, found 22; write local_ports: [22]"),

@@ -34,7 +34,7 @@ class KillAct:
         leader = self.cluster.wait_for_leader(self.cluster.members)
         if leader.name == stage.behind_relay.name:
             heir = self.cluster.members[0]
-            stage.screen.step(f"gotunnelctl cluster transfer {heir.name}: {leader.name} is behind the relay")
+            stage.screen.step(f"gotunnelctl cluster transfer {heir.name}: the leader is behind the relay")
             self.cluster.control(heir, "cluster", "transfer", heir.name)
             leader = self.cluster.wait_for_leader(self.cluster.members, after_term=leader.term)
         stage.screen.step(f"{leader.name} leads (term {leader.term}); gotunnelctl move: the client to it")
@@ -51,8 +51,8 @@ class KillAct:
                   for member in self.survivors}
         counting = {member: CountingConnection(stage.certificate, member.bind, stage.kubelet_mapped)
                     for member in self.cluster.members}
-        stage.screen.step("new connections all the time by the forward and to the mapped ports of")
-        stage.screen.detail("two servers; one lasting connection to the mapped port of each server")
+        stage.screen.step("new connections all the time, by the forward and to mapped ports;")
+        stage.screen.detail("one lasting connection to the mapped port of each server")
         time.sleep(BEFORE_SECONDS)
         killed_at = self.cluster.kill(self.victim)
         stage.screen.step(f"kill -9 {self.victim.name}")
@@ -81,7 +81,7 @@ class KillAct:
             result = connection.finish()
             how = "was lost" if result.problem else "went on"
             if member == self.victim:
-                reason = "it was inside the killed server"
+                reason = "inside the killed server"
             elif member.name in linked:
                 reason = "the client has a link to it"
                 found = result.problem or f"{result.requests} in order, none lost"
@@ -89,7 +89,7 @@ class KillAct:
                                       f"{member.name}: {found}")
             else:
                 reason = "relayed by the killed server" if result.problem else "relayed by another server"
-            self.stage.screen.detail(f"lasting one at {member.name} {how}: {reason}")
+            self.stage.screen.detail(f"lasting, at {member.name}, {how}: {reason}")
 
     def _show_survivors(self):
         asked = self.cluster.member(self.successor.name)

@@ -62,7 +62,7 @@ package struct ServerStatus: Codable, Sendable, Equatable {
 
 /// One peer as this server sees it; a row of `/v1/peers`.
 package struct PeerStatus: Codable, Sendable, Equatable {
-    package enum State: String, Codable, Sendable {
+    package enum State: String, Codable, Sendable, CaseIterable {
         case alive, suspect, dead, left, restarting
     }
 

@@ -46,6 +46,9 @@ struct Place {
     static let calmWrites: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(5)
     /// The next write fails.
     var failsNextWrite = false
+    /// An old copy of the disk was put back: its map of ports, settled up to here, is not to be trusted, and nothing short of a
+    /// newer one shows it. Until then nothing is bound: that is a promise which no such copy can keep.
+    var untrusted: Ballot?
     /// Listeners on mapped ports.
     var bound: [UInt16: MappedPort] = [:]
     /// The highest token that was seen for a port: a lower one is refused.

@@ -34,11 +34,8 @@ extension World {
         case 94..<97: self.withdrawSome()
         case 97: self.clients.clients[client].installation = .random(using: &self.clientRandom)
         default:
-            let key = RegistryKey(.service, "apiserver")
-            let isHealthy = self.clientRandom.chance(0.5)
-            self.clients.stamp += 1
-            _ = isHealthy
-            self.set(key, .service(ServiceRecord(isHealthy: isHealthy, mayHedgeDial: false)), at: server)
+            let record = ServiceRecord(isHealthy: self.clientRandom.chance(0.5), mayHedgeDial: false)
+            self.set(RegistryKey(.service, "apiserver"), .service(record), at: server)
         }
     }
 

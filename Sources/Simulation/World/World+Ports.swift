@@ -6,6 +6,10 @@ import TunnelWire
 extension World {
     /// Listens on every port of the map, and on no other but those that are being closed.
     mutating func bind(_ place: Int, _ ports: [MappedPort]) {
+        if let untrusted = self.places[place].untrusted {
+            guard let node = self.places[place].process?.node, node.stored.settled > untrusted else { return }
+            self.places[place].untrusted = nil
+        }
         var bound: [UInt16: MappedPort] = [:]
         for (port, token) in self.places[place].closing {
             if let listener = self.places[place].bound[port], listener.token == token { bound[port] = listener }

@@ -54,6 +54,7 @@ extension World {
     mutating func wipe(_ place: Int) {
         self.note { "\($0.places[place].name) loses its disk" }
         self.places[place].disk.wipe(id: .random(using: &self.nodeRandom))
+        self.places[place].untrusted = nil
         self.coverage.wipedDisks += 1
     }
 
@@ -66,6 +67,7 @@ extension World {
             state.generation = min(old.generation, present.generation)
         } else {
             state = old
+            self.places[place].untrusted = old.settled
         }
         self.places[place].disk.replace(with: state)
         self.checks.disks.rolledBack(self.places[place])

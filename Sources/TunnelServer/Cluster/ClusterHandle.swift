@@ -1,3 +1,4 @@
+import Admin
 import ClusterCore
 import NIOCore
 import Synchronization
@@ -6,6 +7,17 @@ import TunnelWire
 /// The way to the control plane for everybody who is not on its event loop.
 final class ClusterHandle: Sendable {
     private let runtime = Mutex<NIOLoopBound<ClusterRuntime>?>(nil)
+    private let values = Mutex(ClusterMetrics.Values())
+    private let leaderChanges = Atomic<Int>(0)
+
+    /// For the metrics, from any thread.
+    var metrics: (values: ClusterMetrics.Values, leaderChanges: Int) {
+        (self.values.withLock { $0 }, self.leaderChanges.load(ordering: .relaxed))
+    }
+
+    func set(_ values: ClusterMetrics.Values) { self.values.withLock { $0 = values } }
+
+    func leaderChanged() { self.leaderChanges.wrappingAdd(1, ordering: .relaxed) }
 
     func connect(_ runtime: NIOLoopBound<ClusterRuntime>) { self.runtime.withLock { $0 = runtime } }
 

@@ -1,3 +1,4 @@
+import Admin
 import ClusterCore
 import DequeModule
 import Identity
@@ -16,6 +17,9 @@ final class ClusterRuntime {
         var apply: @Sendable (ClusterAction) -> Void
         /// A message for a peer's data session.
         var sendData: @Sendable (ByteBuffer, ServerName) -> Void
+        /// What the metrics show, after every event.
+        var count: @Sendable (ClusterMetrics.Values) -> Void
+        var leaderChanged: @Sendable () -> Void
         /// The state cannot be written any more: the process must end.
         var failed: @Sendable (IdentityProblem) -> Void
     }
@@ -36,6 +40,7 @@ final class ClusterRuntime {
     private var wishes: [UInt64: EventLoopPromise<RequestOutcome>] = [:]
     /// What the admin API shows.
     private(set) var currentView = ClusterView()
+    private var assignmentCount = 0
     private var isStopped = false
 
     /// Ids of requests from here on are the runtime's own; those of others lie below.
@@ -101,6 +106,7 @@ final class ClusterRuntime {
             for action in self.node.on(next, now: BootClock.now, rng: &self.rng) { self.perform(action) }
         }
         self.isHandling = false
+        self.count()
         self.planTimer()
     }
 
@@ -122,7 +128,10 @@ final class ClusterRuntime {
             } else {
                 self.consumers.apply(action)
             }
-        case .entryChanged, .portsChanged, .unbind, .challenge, .spread: self.consumers.apply(action)
+        case .portsChanged(let ports):
+            self.assignmentCount = ports.count
+            self.consumers.apply(action)
+        case .entryChanged, .unbind, .challenge, .spread: self.consumers.apply(action)
         }
     }
 
@@ -204,12 +213,25 @@ final class ClusterRuntime {
     private func note(_ leadership: Leadership) {
         let before = self.currentView.leadership
         self.currentView.leadership = leadership
+        if before?.leader != leadership.leader { self.consumers.leaderChanged() }
         guard before?.leader != leadership.leader || before?.role != leadership.role else { return }
         self.logger.notice(
             "leadership changed",
             metadata: [
                 "role": "\(leadership.role.rawValue)", "leader": "\(leadership.leader ?? "none")", "term": "\(leadership.term)",
             ])
+    }
+
+    private func count() {
+        var values = ClusterMetrics.Values()
+        for member in self.currentView.members {
+            if let state = PeerStatus.State(rawValue: member.state.rawValue) { values.members[state, default: 0] += 1 }
+        }
+        values.term = self.currentView.leadership?.term ?? 0
+        values.isLeader = self.currentView.leadership?.role == .leader
+        values.registryEntries = self.node.registry.entryCount
+        values.assignments = self.assignmentCount
+        self.consumers.count(values)
     }
 
     /// Round trips change all the time; they are looked at once a second.

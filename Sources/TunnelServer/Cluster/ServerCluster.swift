@@ -50,7 +50,10 @@ final class ServerCluster: Sendable {
             context: context, hooks: hooks, lease: ElectionConfiguration(timeout: plan.configuration.electionTimeout).lease,
             control: control, orders: orders)
         let consumers = ClusterRuntime.Consumers(
-            apply: { effects.apply($0) }, sendData: { effects.sendData($0, to: $1) }, failed: failed)
+            apply: { effects.apply($0) }, sendData: { effects.sendData($0, to: $1) },
+            count: { [handle = context.cluster] in handle.set($0) },
+            leaderChanged: { [handle = context.cluster] in handle.leaderChanged() },
+            failed: failed)
         let made = try await control.submit {
             let links = ControlLinks(eventLoop: control, logger: context.logger) { proof.dialer(on: control) }
             let runtime = ClusterRuntime(
