@@ -3,10 +3,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help setup build demo test bench continuity lint clean install
+.PHONY: help setup build demo test bench continuity cluster simulate simulate-long mutants lint clean install
 
 help:  ## lists the targets (this text)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## installs what is lacking, or says what to install
 	@scripts/setup
@@ -15,7 +15,7 @@ build:  ## builds the release programs into ./bin
 	@scripts/setup build
 	@scripts/build
 
-demo: build  ## shows a tunnel whose link breaks under load, in under a minute
+demo: build  ## three servers and a client: a link breaks, the leader is killed; under a minute
 	@scripts/setup demo
 	@demo/run
 
@@ -30,6 +30,20 @@ bench: build  ## compares with two HAProxy and with no relay (BENCH="--long ..."
 continuity: build  ## takes servers away under traffic and judges what is noticed (CONTINUITY="--only kill ...")
 	@scripts/setup continuity
 	@bin/gotunnel-chaos continuity $(CONTINUITY)
+
+cluster: build  ## kills, stops and cuts off servers of a cluster and measures it (CLUSTER="--only leader ...")
+	@scripts/setup continuity
+	@bin/gotunnel-chaos cluster $(CLUSTER)
+
+simulate: build  ## runs simulated clusters under faults (SIMULATE="--seeds 300 ...")
+	@bin/gotunnel-chaos simulate $(SIMULATE)
+
+simulate-long: build  ## the same for 2000 seeds, and 100 servers for 100 seeds
+	@bin/gotunnel-chaos simulate --seeds 2000
+	@bin/gotunnel-chaos simulate --seeds 100 --nodes 100 --minutes 1
+
+mutants:  ## puts known faults into the cluster's code: the simulator has to notice each
+	@scripts/mutants
 
 lint:  ## checks formatting and syntax
 	@scripts/lint

@@ -11,7 +11,10 @@ extension ServerSettings {
         merged.log.format = running.log.format
         merged.tls = running.tls
         merged.cluster = running.cluster
-        if let peers = self.cluster?.peers { merged.cluster?.peers = peers }
+        if let cluster = self.cluster {
+            merged.cluster?.peers = cluster.peers
+            merged.cluster?.secrets = cluster.secrets
+        }
         merged.exposures.bind = running.exposures.bind
         merged.egress = running.egress
         merged.admin = running.admin

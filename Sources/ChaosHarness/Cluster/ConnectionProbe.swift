@@ -89,7 +89,7 @@ package final class ConnectionProbe: Sendable {
     func start() {
         let loop = self.group.next()
         let begin = NIODeadline.now() + .milliseconds(20)
-        let schedule = NIOLoopBox.makeBoxSendingValue(begin, eventLoop: loop)
+        let schedule = NIOLoopBoundBox.makeBoxSendingValue(begin, eventLoop: loop)
         // The task may come late, several due attempts at once: each counts from when it was due.
         let task = loop.scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(2)) { [weak self] _ in
             let now = NIODeadline.now()

@@ -18,6 +18,7 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case emptyDisk = "restarts with an empty disk"
     case staleDisk = "restarts with a stale disk"
     case leave = "orderly leaves"
+    case deposedLeader = "leaders cut off unawares"
     case allKilled = "all killed at once"
 }
 

@@ -51,6 +51,7 @@ extension World {
             self.places[place].disk.keepCopy()
             self.crash(place, withMachine: false, .own, .milliseconds(50) ... .seconds(1))
             self.operators.staleAtNextStart.insert(place)
+        case .deposedLeader: self.depose()
         case .emptyDisk: break
         case .shortPause: self.pause(place, .milliseconds(20) ... .milliseconds(700))
         case .longPause: self.pause(place, .seconds(1) ... .seconds(10))
@@ -155,6 +156,20 @@ extension World {
                 if isThisWay { self.plan(.flush(link: LinkReference(slot: slot, serial: link.serial), from: way.from), after: 0) }
             }
         }
+    }
+
+    /// A leader is cut off. The others hear that its links broke and elect another; it does not hear anything, and clients ask
+    /// both.
+    private mutating func depose() {
+        let leaders = self.places.filter { $0.process?.node.leadership.role == .leader && !$0.isPaused }
+        guard let leader = leaders.first?.index else { return }
+        let others = self.places.indices.filter { $0 != leader }
+        self.cut(others.flatMap { [(leader, $0), ($0, leader)] }, for: self.faultRandom.span(.milliseconds(900) ... .seconds(5)))
+        for other in others {
+            if let link = self.reference(other, leader) { self.plan(.linkEnd(link: link, at: other, .broken), after: 1_000) }
+        }
+        self.clients.rushed = []
+        for turn in 1...40 { self.plan(.rush(at: leader), after: Int64(turn) * 30_000_000) }
     }
 
     // MARK: Healing

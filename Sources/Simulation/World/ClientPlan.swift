@@ -20,6 +20,8 @@ struct ClientPlan: Sendable {
     let spacing: ClosedRange<Duration>
     /// Makes every record different from all before.
     var stamp: UInt64 = 0
+    /// Who came back with another installation while a leader was cut off, and the one before.
+    var rushed: [(client: String, installation: WireID)] = []
     var isOver = false
 
     init(servers: Int, random: inout SimulationRandom) {

@@ -16,6 +16,23 @@ extension World {
         self.act(client, server, self.clientRandom.below(100))
     }
 
+    /// Clients come back with a new installation at some server, and with the old one at `place`: whoever was asked before is
+    /// asked there again.
+    mutating func rush(_ place: Int) {
+        let running = self.places.indices.filter { self.places[$0].isRunning && !self.places[$0].isLeaving && !self.places[$0].isPaused }
+        guard !self.clients.isOver, running.contains(place), let client = self.clientRandom.pick(Array(self.clients.clients.indices)),
+            let other = self.clientRandom.pick(running.filter { $0 != place })
+        else { return }
+        for (name, installation) in self.clientRandom.sample(self.clients.rushed, 2) {
+            self.request(PortRequest(client: name, installation: installation, exposure: "kubelet"), at: place)
+        }
+        let known = self.clients.clients[client]
+        self.clients.rushed.append((known.name, known.installation))
+        self.clients.clients[client].installation = .random(using: &self.clientRandom)
+        let installation = self.clients.clients[client].installation
+        self.request(PortRequest(client: known.name, installation: installation, exposure: "kubelet"), at: other)
+    }
+
     private mutating func act(_ client: Int, _ server: Int, _ draw: Int) {
         let servers = self.clients.clients[client].servers.sorted()
         switch draw {

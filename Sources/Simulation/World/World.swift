@@ -139,6 +139,7 @@ package struct World {
             if self.isAlive(place, life) { self.closed(place, port, token) }
         case .fault: self.nextFault()
         case .clients: self.nextClientDeed()
+        case .rush(let place): self.rush(place)
         case .operators: self.nextOperatorDeed()
         }
     }
@@ -167,7 +168,7 @@ extension WorldEvent {
             place
         case .dial(let from, _, _), .refused(let from, _, _): from
         // Whose process reads is known only with the link.
-        case .arrival, .read, .flush, .watch, .written, .resume, .start, .mend, .calmDisk, .fault, .clients, .operators: nil
+        case .arrival, .read, .flush, .watch, .written, .resume, .start, .mend, .calmDisk, .fault, .clients, .rush, .operators: nil
         }
     }
 }

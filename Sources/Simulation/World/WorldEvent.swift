@@ -33,6 +33,8 @@ enum WorldEvent: Sendable {
     /// The next fault, the next deeds of clients and of operators.
     case fault
     case clients
+    /// Clients ask a certain server and any other in the same moment.
+    case rush(at: Int)
     case operators
 }
 
