@@ -107,8 +107,8 @@ let package = Package(
         .target(
             name: "ChaosHarness",
             dependencies: [
-                "Admin", "Identity", "Settings", "TunnelClient", nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"),
-                product("NIOTLS", "swift-nio"), logging,
+                "Admin", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer", "TunnelWire",
+                nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"), logging,
             ], swiftSettings: strict),
         .executableTarget(
             name: "gotunnel-chaos",
@@ -138,7 +138,8 @@ let package = Package(
         .testTarget(
             name: "ChaosHarnessTests",
             dependencies: [
-                "ChaosHarness", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"), product("NIOHTTP1", "swift-nio"),
+                "Admin", "ChaosHarness", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"),
+                product("NIOHTTP1", "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
         .testTarget(

@@ -14,7 +14,7 @@ package enum LinkEnding: Equatable, Sendable {
 /// A peer that has proved to belong to the cluster, on a control link.
 package struct PeerIdentity: Equatable, Sendable {
     package var name: ServerName
-    /// Of its state directory.
+    /// Of its state directory, for the record: as a voter it is known by what it says as a member.
     package var id: WireID
     /// Of its process.
     package var instance: WireID

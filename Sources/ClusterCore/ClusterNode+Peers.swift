@@ -62,8 +62,8 @@ extension ClusterNode {
     /// Who could take over: a voter that is linked, alive, and not draining.
     private func heir(_ wanted: ServerName?) -> ServerName? {
         let candidates = self.assignments.state.voters.voters.filter { voter in
-            voter != self.configuration.voter && self.linked[voter.name]?.id == voter.id
-                && self.membership.state(of: voter.name) == .alive
+            voter != self.configuration.voter && self.isReachable(voter.name)
+                && self.members.contains { $0.name == voter.name && $0.id == voter.id && $0.state == .alive }
         }
         return candidates.map(\.name).first { wanted == nil || $0 == wanted }
     }

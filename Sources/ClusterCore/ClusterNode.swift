@@ -11,6 +11,8 @@ package struct ClusterNode: Sendable {
     var membership: Membership
     package internal(set) var registry: Registry
     var election: Election
+    /// Of the configuration: costly to compute.
+    private let configuredFounders: Electorate.Founders
     var assignments: Assignments
     var generation: UInt64
     var store = StoreQueue()
@@ -29,7 +31,7 @@ package struct ClusterNode: Sendable {
     var isBorn = false
     var hasLeft = false
     private var announced: Leadership?
-    private var announcedPorts: Ballot?
+    private var announcedPorts: (settled: Ballot, isCurrent: Bool)?
     var actions: [ClusterAction] = []
 
     /// - Parameter stored: what the life before left on disk; nil: an empty disk.
@@ -38,6 +40,7 @@ package struct ClusterNode: Sendable {
     ) {
         let stored = stored ?? StoredState()
         self.configuration = configuration
+        self.configuredFounders = configuration.founders
         self.spreadAt = now + Self.spreadInterval
         self.generation = stored.generation + 1
         self.membership = Membership(
@@ -102,15 +105,16 @@ package struct ClusterNode: Sendable {
 
     var electorate: Electorate {
         Electorate(
-            voters: self.assignments.state.voters, cluster: self.assignments.state.cluster, ballot: self.assignments.ballot,
-            founders: self.founding?.founders ?? self.configuration.founders, mutation: self.configuration.mutation)
+            voters: self.assignments.state.voters, settledEpoch: self.assignments.settled.voters.epoch,
+            cluster: self.assignments.state.cluster, ballot: self.assignments.ballot,
+            founders: self.founding?.founders ?? self.configuredFounders, mutation: self.configuration.mutation)
     }
 
     var context: AssignmentsContext {
         AssignmentsContext(
             term: self.election.term, nextRound: self.election.nextRound,
             servers: Dictionary(
-                self.members.filter { $0.state != .left }.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first }),
+                self.members.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first }),
             claimed: self.claims.ports)
     }
 
@@ -206,8 +210,9 @@ package struct ClusterNode: Sendable {
             self.announced = leadership
             self.actions.append(.leadershipChanged(leadership))
         }
-        if self.assignments.settledBallot != self.announcedPorts {
-            self.announcedPorts = self.assignments.settledBallot
+        let ports = (settled: self.assignments.settledBallot, isCurrent: self.assignments.isCurrent)
+        if self.announcedPorts.map({ $0 != ports }) ?? true {
+            self.announcedPorts = ports
             self.actions.append(.portsChanged(self.assignments.ports))
         }
     }

@@ -102,7 +102,7 @@ extension ExposureStatus {
         let isRefused = servers.isEmpty ? !entry.problems.isEmpty : servers.allSatisfy { entry.problems[$0] != nil }
         let healthProblem = entry.health.isHealthy ? nil : entry.health.reason ?? "its target is down"
         self.init(
-            name: entry.settings.name, target: "\(entry.settings.target)", port: entry.settings.remotePort,
+            name: entry.settings.name, target: "\(entry.settings.target)", port: entry.port,
             healthy: entry.health.isHealthy && !isRefused, reason: entry.problem ?? healthProblem)
     }
 }

@@ -16,6 +16,11 @@ final class ExposureBoard: Sendable {
         var health: HealthTracker
         /// What servers have against it, by their names.
         var problems: [String: String] = [:]
+        /// The mapped port that the servers chose, where they were asked to.
+        var chosenPort: Int?
+
+        /// The mapped port that leads to it; nil while there is none.
+        var port: Int? { self.settings.remotePort == 0 ? self.chosenPort : self.settings.remotePort }
 
         /// What servers have against it, one line; nil when none has anything.
         var problem: String? {
@@ -71,6 +76,7 @@ final class ExposureBoard: Sendable {
     func answered(_ registered: Registered, by server: String) {
         for result in registered.results {
             let isNew = self.state.withLock { state in
+                if let port = result.mappedPort, result.problem == nil { state.entries[result.name]?.chosenPort = Int(port) }
                 defer { state.entries[result.name]?.problems[server] = result.problem }
                 return state.entries[result.name].map { $0.problems[server] != result.problem } ?? false
             }

@@ -59,7 +59,7 @@ package final class GotunnelServer: Service {
             role: .server, name: settings.name, installation: WireID(bytes: installation.bytes) ?? context.instance,
             instance: context.instance, software: "gotunnel/\(Version.current)")
         let plan = try ClusterPlan.load(
-            settings, id: party.installation, instance: context.instance, software: party.software)
+            settings, installation: party.installation, instance: context.instance, software: party.software, using: &rng)
         party.cluster = settings.cluster == nil ? "" : plan.stored?.cluster?.description ?? ""
         let proof = PeerProof(party: party, tls: credentials.peerTLS, credential: credentials.peer)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)

@@ -99,7 +99,9 @@ struct ClusterCommand: AsyncParsableCommand {
     ) async throws {
         let name = trial.rawValue
         do {
-            let outcome = try await trial.run(size, programs: programs, folder: "\(folder)/\(name)") { Self.say("\(name): \($0)") }
+            let outcome = try await trial.run(size, programs: programs, folder: "\(folder)/\(name)") {
+                Self.say("\(name): \($0)")
+            }
             result.outcomes.append(outcome)
             Self.say("\(name): \(outcome.held ? "held" : "BROKEN"), after \(Int(outcome.seconds)) s")
         } catch {

@@ -40,6 +40,9 @@ struct SimulateCommand: AsyncParsableCommand {
             "Start no seed after so many seconds, however many are left, and say how many ran.", valueName: "seconds"))
     var budget: Double?
 
+    @Option(help: ArgumentHelp("Run so many seeds whatever --budget says.", valueName: "number"))
+    var atLeast: UInt64 = 0
+
     @Option(help: ArgumentHelp("How many seeds run at once. Default: one for each core.", valueName: "number"))
     var lanes: Int?
 
@@ -78,12 +81,14 @@ struct SimulateCommand: AsyncParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let end = budget.map { start + .seconds($0) }
+        var ran: UInt64 = 0
         let lanes = lanes ?? ProcessInfo.processInfo.activeProcessorCount
         await Simulation.run(seeds: from...(from + seeds - 1), lanes: lanes, plan: { plan(for: $0) }) { report in
             summary.add(report)
+            ran += 1
             if digests { Self.print("seed \(report.seed): digest \(String(report.digest, radix: 16))\n") }
             if first, !summary.held { return false }
-            return end.map { clock.now < $0 } ?? true
+            return ran < atLeast || end.map { clock.now < $0 } ?? true
         }
         Self.print(summary.text(took: clock.now - start))
         for seed in summary.violated.keys.sorted().prefix(brief ? 0 : 3) { explain(seed) }

@@ -78,7 +78,7 @@ struct CheckTests {
         #expect(next(Self.state([20_000: Self.grant("a", later)]), after: ending) == nil)
         #expect(next(Self.state([:]), after: given) != nil)
         #expect(next(Self.state([20_000: Self.grant("b", later)]), after: given) != nil)
-        #expect(next(Self.state([20_000: Self.grant("b", later)]), after: ending) != nil)
+        #expect(next(Self.state([20_000: Self.grant("b", later)]), after: ending) == nil)
         #expect(next(Self.state([20_000: Self.grant("a", old), 20_001: Self.grant("a", later)]), after: given) != nil)
         var other = given
         other.voters = Self.voters(2, 3...5)

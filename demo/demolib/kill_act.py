@@ -58,7 +58,8 @@ class KillAct:
         stage.screen.step(f"kill -9 {self.victim.name}")
         self.successor = self.cluster.wait_for_leader(self.survivors, after_term=self.leader.term)
         elapsed = time.monotonic() - killed_at
-        stage.screen.detail(f"{elapsed * 1000:.0f} ms later both others say: {self.successor.name} leads, term {self.successor.term}")
+        successor = self.successor
+        stage.screen.detail(f"{elapsed * 1000:.0f} ms later both others say: {successor.name} leads, term {successor.term}")
         time.sleep(AFTER_SECONDS)
         stage.checks.add(self.successor.name != self.victim.name, "kill: next leader",
                          f"{self.successor.name}, known to both after {elapsed * 1000:.0f} ms")

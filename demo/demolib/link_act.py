@@ -1,12 +1,17 @@
 """The act in which a link breaks under load, again and again, and no connection inside it does."""
 
+import hashlib
+import ssl
 from pathlib import Path
 
 from demolib.breakable_link import MIB, Cut, PlannedCut
-from demolib.stage import FILE_MIB, Stage
+from demolib.stage import CLIENT_OPTIONS, FILE_MIB, Stage
 from demolib.traffic import CounterResult, CountingConnection, Transfer, sha256_of
+from tunnelkit.cluster import Member
+from tunnelkit.plan import ClientPlan, Exposure
 from tunnelkit.processes import wait_until
 
+CLIENT, EXPOSURE = "worker-2", "backup"
 RESUMES_METRIC = "gotunnel_session_resumes_total"
 
 # 64 MiB pass: 32 down and 32 up. The silence outlasts heartbeat_timeout, so that the client gives the link up.
@@ -19,7 +24,7 @@ CUTS = [
 
 
 class LinkAct:
-    """Large transfers and a counting connection through one server, behind the breakable link."""
+    """Large transfers and a counting connection of a client that has nothing but one link, which breaks."""
 
     def __init__(self, stage: Stage):
         self.stage = stage
@@ -27,22 +32,34 @@ class LinkAct:
     def play(self):
         """Breaks the link under traffic and checks what arrived."""
         stage, server = self.stage, self.stage.behind_relay
-        stage.screen.step(f"gotunnelctl move: the client goes to {server.name}, behind a relay")
-        stage.move_client(server)
+        stage.screen.step(f"starting {CLIENT}; its only link goes to {server.name} by a relay that breaks")
+        stage.cluster.start_client(self._client(server))
+        port = stage.cluster.mapped_ports(server, CLIENT)[EXPOSURE]
         stage.screen.step(f"{FILE_MIB} MiB down and {FILE_MIB} MiB up by the forward, small requests on one")
         stage.screen.detail(f"connection by the exposure; meanwhile the link breaks {len(CUTS)} times")
-        resumes_before = stage.cluster.client_admin.counter(RESUMES_METRIC)
-        counting = CountingConnection(stage.certificate, server.bind, stage.kubelet_mapped)
+        admin = stage.cluster.client_admin(CLIENT)
+        resumes_before = admin.counter(RESUMES_METRIC)
+        counting = CountingConnection(stage.certificate, server.bind, port)
         stage.link.follow(CUTS)
         download = self._transfer("download", "/file", None, stage.directory / "downloaded")
         upload = self._transfer("upload", "/upload", stage.file, stage.directory / "upload-answer")
         wait_until("both transfers end", lambda: not download.running() and not upload.running(), stage.children, 70)
         self._check_transfers(download, upload)
         self._check_counting(counting.finish())
-        self._check_cuts(stage.cluster.client_admin.counter(RESUMES_METRIC) - resumes_before)
+        self._check_cuts(admin.counter(RESUMES_METRIC) - resumes_before)
+        code = stage.children.stop(stage.cluster.client_process(CLIENT))
+        stage.checks.add(code == 0, "link: orderly end", f"{CLIENT}, {'killed' if code is None else f'exit code {code}'}")
+
+    def _client(self, server: Member) -> ClientPlan:
+        """A client that trusts the certificate of one server alone: it has no other to go to."""
+        certificate = (self.stage.directory / server.name / "server.crt").read_text()
+        pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()
+        return ClientPlan(
+            CLIENT, [server.dial_port], links=1, forwards=[self.stage.forward_on(self.stage.link_forward)],
+            exposures=[Exposure(EXPOSURE, self.stage.kubelet_port, 0)], options=[*CLIENT_OPTIONS, f"server_pins: [{pin}]"])
 
     def _transfer(self, name: str, path: str, upload: Path | None, output: Path) -> Transfer:
-        url = f"https://127.0.0.1:{self.stage.forward_port}{path}"
+        url = f"https://127.0.0.1:{self.stage.link_forward}{path}"
         return Transfer(name, self.stage.children, self.stage.certificate, url, upload, output)
 
     def _check_transfers(self, download: Transfer, upload: Transfer):

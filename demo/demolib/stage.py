@@ -8,7 +8,7 @@ from demolib.breakable_link import MIB, BreakableLink
 from demolib.screen import Checks, Screen
 from tunnelkit.cluster import Cluster, ClusterPlan, Member
 from tunnelkit.network import free_ports, free_range, is_listening, make_certificate
-from tunnelkit.plan import CLIENT_NAME, Exposure, Forward
+from tunnelkit.plan import CLIENT_NAME, ClientPlan, Exposure, Forward
 from tunnelkit.processes import Children, wait_until
 
 FILE_MIB = 32
@@ -26,18 +26,25 @@ class Stage:
         self.children = children
         self.screen = screen
         self.checks = Checks()
-        *server_ports, self.link_port, self.apiserver_port, self.kubelet_port, self.forward_port = free_ports(7)
+        ports = free_ports(8)
+        server_ports, self.link_port, self.link_forward = ports[:3], ports[3], ports[4]
+        self.apiserver_port, self.kubelet_port, self.forward_port = ports[5:]
         first, last = free_range(20)
         # The relay stands in front of the last server: that is where clients are told to dial it.
         self.link = BreakableLink(self.link_port, server_ports[-1], screen.detail)
         self.cluster = Cluster(ClusterPlan(
             directory=directory, programs=programs, ports=server_ports, picked_ports=f"{first}-{last}",
             dial_ports={server_ports[-1]: self.link_port},
-            forwards=[Forward("apiserver", self.apiserver_port, self.forward_port,
-                              health="type: https, path: /readyz, insecure: true")],
-            exposures=[Exposure("kubelet", self.kubelet_port, 0), Exposure("logs", self.kubelet_port, last)],
-            client_options=CLIENT_OPTIONS,
+            services=[self.forward_on(self.forward_port)],
         ), children)
+        self.worker = ClientPlan(
+            CLIENT_NAME, [member.dial_port for member in self.cluster.members], forwards=[self.forward_on(self.forward_port)],
+            exposures=[Exposure("kubelet", self.kubelet_port, 0), Exposure("logs", self.kubelet_port, last)],
+            options=CLIENT_OPTIONS)
+
+    def forward_on(self, port: int) -> Forward:
+        """The forward to the apiserver, on a port of its client."""
+        return Forward("apiserver", self.apiserver_port, port, health="type: https, path: /readyz, insecure: true")
 
     @property
     def behind_relay(self) -> Member:
@@ -72,7 +79,7 @@ class Stage:
         leader = self.cluster.wait_for_leader(self.cluster.members)
         self.screen.detail(f"all three agree: {leader.name} leads, term {leader.term}")
         self.screen.step("starting a client that holds links to two of them")
-        self.cluster.start_client()
+        self.cluster.start_client(self.worker)
         wait_until("the client has two links", lambda: len(self.cluster.links()) == 2, self.children)
         self.kubelet_mapped = self.mapped_ports(self.cluster.members[0])["kubelet"]
         self.screen.detail(f"forward healthy; the leader gave exposure kubelet port {self.kubelet_mapped}")
@@ -92,7 +99,7 @@ class Stage:
     def stop(self):
         """SIGTERM to client and servers; each must end by itself, with code 0."""
         self.screen.step("stopping client and servers (SIGTERM)")
-        names = ["gotunnel-client", *(member.process for member in self.cluster.members)]
+        names = [self.cluster.client_process(CLIENT_NAME), *(member.process for member in self.cluster.members)]
         codes = self.children.stop_together(names)
         wrong = {name: code for name, code in codes.items() if code != 0}
         found = ", ".join(f"{name} {'killed' if code is None else code}" for name, code in wrong.items())

@@ -1,4 +1,4 @@
-"""A gotunnel cluster on this machine: several servers, a client, their configuration, processes started and ready."""
+"""A gotunnel cluster on this machine: servers, clients, their configuration, processes started and ready."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .admin import AdminSocket, make_token, output_of
 from .network import LOOPBACK
-from .plan import CLIENT_NAME, Exposure, Forward, client_lines, forwards_are_healthy, service_lines
+from .plan import CLIENT_NAME, ClientPlan, Forward, client_lines, forwards_are_healthy, service_lines
 from .processes import Children, wait_until
 
 
@@ -42,9 +42,8 @@ class ClusterPlan:
     """The range of mapped ports, such as `20000-20019`."""
     dial_ports: dict[int, int] = field(default_factory=dict)
     """Where a server's clients find it, by its port, if not there."""
-    forwards: list[Forward] = field(default_factory=list)
-    exposures: list[Exposure] = field(default_factory=list)
-    client_options: list[str] = field(default_factory=list)
+    services: list[Forward] = field(default_factory=list)
+    """What each server offers."""
     log_level: str = "info"
 
     def members(self) -> list[Member]:
@@ -63,26 +62,28 @@ class Leader:
 
 
 class Cluster:
-    """Running servers and a client."""
+    """Running servers and clients."""
 
     def __init__(self, plan: ClusterPlan, children: Children):
         self.plan = plan
         self.members = plan.members()
         self._children = children
-        self.client_admin = AdminSocket(plan.directory / "client.sock")
 
     def member(self, name: str) -> Member:
         """The server of that name."""
         return next(member for member in self.members if member.name == name)
 
+    def client_admin(self, name: str = CLIENT_NAME) -> AdminSocket:
+        """The admin socket of a client."""
+        return AdminSocket(self.plan.directory / f"{name}.sock")
+
     def write_configuration(self):
-        """Makes a token and a cluster secret, and writes a configuration file for each process."""
+        """Makes a token and a cluster secret, and writes a configuration file for each server."""
         directory = self.plan.directory
-        token = make_token(self.plan.programs, directory / "token")
+        self._token = make_token(self.plan.programs, directory / "token")
         secret = make_token(self.plan.programs, directory / "cluster-secret")
         for member in self.members:
-            (directory / f"{member.name}.yaml").write_text(self._server_configuration(member, token, secret))
-        (directory / "client.yaml").write_text(self._client_configuration(token))
+            (directory / f"{member.name}.yaml").write_text(self._server_configuration(member, secret))
 
     # Processes
 
@@ -98,13 +99,21 @@ class Cluster:
         self._start(member.process, "gotunnel-server", member.name)
         wait_until(f"{member.name} is ready", member.admin.is_ready, self._children)
 
-    def start_client(self):
-        """Starts the client and waits until every forward works and every exposure has a port on every server."""
-        self._start("gotunnel-client", "gotunnel-client", "client")
-        wait_until("the client is ready", self.client_admin.is_ready, self._children)
-        wait_until("forwards are healthy", self._forwards_healthy, self._children)
+    def start_client(self, client: ClientPlan):
+        """Starts a client and waits until its forwards work and every server knows its exposures, with their ports."""
+        (self.plan.directory / f"{client.name}.yaml").write_text(self._client_configuration(client))
+        self._start(self.client_process(client.name), "gotunnel-client", client.name)
+        admin = self.client_admin(client.name)
+        wait_until(f"{client.name} is ready", admin.is_ready, self._children)
+        wait_until("forwards are healthy",
+                   lambda: forwards_are_healthy(admin.get_json("/v1/status"), client.forwards), self._children)
         for member in self.members:
-            wait_until(f"{member.name} knows the exposures", lambda: self._knows_exposures(member), self._children)
+            wait_until(f"{member.name} knows the exposures", lambda: self._knows_exposures(member, client), self._children)
+
+    @staticmethod
+    def client_process(name: str) -> str:
+        """What a client's process is called among the children."""
+        return f"gotunnel-client-{name}"
 
     def kill(self, member: Member) -> float:
         """SIGKILL. Returns when, by the monotonic clock."""
@@ -131,22 +140,21 @@ class Cluster:
         """The output of `gotunnelctl ARGUMENTS` on a server's admin socket."""
         return output_of([self.plan.programs / "gotunnelctl", *arguments, "--socket", member.admin.path])
 
-    def mapped_ports(self, member: Member) -> dict[str, int | None]:
+    def mapped_ports(self, member: Member, client: str = CLIENT_NAME) -> dict[str, int | None]:
         """The port of each exposure as `gotunnelctl exposures --json` of a server has it, None while there is none."""
-        return {row["name"]: row["port"] for row in json.loads(self.control(member, "exposures", "--json"))}
+        rows = json.loads(self.control(member, "exposures", "--json"))
+        return {row["name"]: row["port"] for row in rows if row["client"] == client}
 
-    def links(self) -> dict[str, str]:
-        """The servers that the client has a link to, with its state."""
-        status = self.client_admin.get_json("/v1/status") or {"links": []}
+    def links(self, client: str = CLIENT_NAME) -> dict[str, str]:
+        """The servers that a client has a link to, with its state."""
+        status = self.client_admin(client).get_json("/v1/status") or {"links": []}
         return {link["server"]: link["state"] for link in status["links"] if link["server"] and link["state"] != "down"}
 
-    def _forwards_healthy(self) -> bool:
-        return forwards_are_healthy(self.client_admin.get_json("/v1/status"), self.plan.forwards)
-
-    def _knows_exposures(self, member: Member) -> bool:
+    @staticmethod
+    def _knows_exposures(member: Member, client: ClientPlan) -> bool:
         listed = member.admin.get_json("/v1/exposures") or []
-        usable = {row["name"] for row in listed if row["healthy"] and row["port"] is not None}
-        return all(exposure.name in usable for exposure in self.plan.exposures)
+        usable = {row["name"] for row in listed if row["client"] == client.name and row["healthy"] and row["port"] is not None}
+        return all(exposure.name in usable for exposure in client.exposures)
 
     # Configuration
 
@@ -154,14 +162,14 @@ class Cluster:
         command = [self.plan.programs / program, "--config", self.plan.directory / f"{configuration}.yaml"]
         self._children.start(process, command, cwd=self.plan.directory)
 
-    def _server_configuration(self, member: Member, token: Path, secret: Path) -> str:
+    def _server_configuration(self, member: Member, secret: Path) -> str:
         peers = ", ".join(f'"{LOOPBACK}:{other.port}"' for other in self.members)
         lines = [
             "server:",
             f"  name: {member.name}",
             f'  addr: "{LOOPBACK}:{member.port}"',
             f'  advertise: ["{LOOPBACK}:{member.dial_port}"]',
-            f"  token_file: {token}",
+            f"  token_file: {self._token}",
             f"  state_dir: {self.plan.directory / member.name}",
             f"  log_level: {self.plan.log_level}",
             "  cluster:",
@@ -171,22 +179,22 @@ class Cluster:
             f'  exposures: {{bind: {member.bind}, ports: ["{self.plan.picked_ports}"]}}',
             f"  admin: {{socket: {member.admin.path}}}",
             "  drain_timeout: 2s",
-            *service_lines(self.plan.forwards),
+            *service_lines(self.plan.services),
         ]
         return "\n".join(lines) + "\n"
 
-    def _client_configuration(self, token: Path) -> str:
-        addresses = ", ".join(f'"{LOOPBACK}:{member.dial_port}"' for member in self.members)
+    def _client_configuration(self, client: ClientPlan) -> str:
+        addresses = ", ".join(f'"{LOOPBACK}:{port}"' for port in client.dial_ports)
         lines = [
             "client:",
-            f"  name: {CLIENT_NAME}",
-            f"  token_file: {token}",
+            f"  name: {client.name}",
+            f"  token_file: {self._token}",
             f"  server_addrs: [{addresses}]",
-            "  links: 2",
-            f"  state_dir: {self.plan.directory / 'client-state'}",
+            f"  links: {client.links}",
+            f"  state_dir: {self.plan.directory / client.name}",
             f"  log_level: {self.plan.log_level}",
-            f"  admin: {{socket: {self.client_admin.path}}}",
-            *(f"  {option}" for option in self.plan.client_options),
-            *client_lines(self.plan.forwards, self.plan.exposures),
+            f"  admin: {{socket: {self.client_admin(client.name).path}}}",
+            *(f"  {option}" for option in client.options),
+            *client_lines(client.forwards, client.exposures),
         ]
         return "\n".join(lines) + "\n"

@@ -1,10 +1,11 @@
 """What a tunnel should carry, and the lines of configuration that say so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .network import LOOPBACK
 
 CLIENT_NAME = "worker-1"
+"""Of a tunnel's only client, and of a cluster's first."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,19 @@ class Exposure:
     name: str
     target_port: int
     mapped_port: int
+
+
+@dataclass(frozen=True)
+class ClientPlan:
+    """What a client of a cluster should look like."""
+    name: str
+    dial_ports: list[int]
+    """Where it finds the servers."""
+    links: int = 2
+    forwards: list[Forward] = field(default_factory=list)
+    exposures: list[Exposure] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    """Further lines of its configuration."""
 
 
 def service_lines(forwards: list[Forward]) -> list[str]:

@@ -118,7 +118,10 @@ def peak_memory_bytes(process: subprocess.Popen) -> int:
 
 
 def wait_until(what: str, condition, children: Children, seconds: float = 15.0, pause: float = 0.02):
-    """Polls `condition`, with a `pause` in seconds, until it returns something true, and returns that. Raises `ChildFailed` when time is up."""
+    """Polls `condition`, with a `pause` in seconds, until it returns something true, and returns that.
+
+    Raises `ChildFailed` when time is up.
+    """
     deadline = time.monotonic() + seconds
     while True:
         children.check_alive()

@@ -39,8 +39,8 @@ package enum ClusterTrial: String, Sendable, CaseIterable {
         /// For continuous integration: under a minute and a half.
         package static var short: Size {
             var size = Size()
-            (size.kills, size.deaths, size.cuts, size.stops, size.busySeconds) = (8, 2, 1, 2, 4)
-            (size.ports, size.registrations, size.registrySeconds, size.splitSeconds) = (1, 10_000, 4, 3)
+            (size.kills, size.deaths, size.cuts, size.stops, size.busySeconds) = (8, 2, 1, 1, 4)
+            (size.ports, size.registrations, size.registrySeconds, size.splitSeconds) = (1, 10_000, 3, 3)
             return size
         }
     }

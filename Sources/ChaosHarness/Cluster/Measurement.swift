@@ -43,8 +43,8 @@ package struct Measurement: Sendable, Equatable {
     package var judged: [Sample] { self.samples.filter { !self.isVoid($0) } }
     package var voided: Int { self.samples.count - self.judged.count }
 
-    /// Whether to go on: as long as some are missing, and not more had to be thrown away than a fifth, or two.
-    package var needsMore: Bool { self.judged.count < self.wanted && self.voided <= max(2, self.wanted / 5) }
+    /// Whether to go on: as long as some are missing, and not as many had to be thrown away as were wanted, or twenty.
+    package var needsMore: Bool { self.judged.count < self.wanted && self.voided < max(4, min(20, self.wanted)) }
 
     /// Those of the judged that took too long.
     package var misses: [Sample] {

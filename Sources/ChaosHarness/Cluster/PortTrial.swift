@@ -32,8 +32,9 @@ struct PortTrial {
         }
         await greeter.stop()
         outcome.rows += [sums.again.row, sums.new.row, sums.undisturbed.row]
-        outcome.tell("connections meanwhile that failed", Double(sums.failedMeanwhile), "connections")
-        outcome.tell("connections meanwhile that were held until it answered", Double(sums.held), "connections")
+        outcome.tell("under way to a survivor at the kill, and failed", Double(sums.failedUnderWay), "connections")
+        outcome.tell("opened before it answered again, and failed", Double(sums.failedMeanwhile), "connections")
+        outcome.tell("opened before it answered again, and held until it did", Double(sums.held), "connections")
         outcome.broken += sums.broken
     }
 
@@ -45,6 +46,7 @@ struct PortTrial {
         var new: Measurement
         /// New connections to all three, before.
         var undisturbed: Measurement
+        var failedUnderWay = 0
         var failedMeanwhile = 0
         var held = 0
         var broken: [String] = []
@@ -116,6 +118,10 @@ struct PortView {
         for target in servers.indices where target != holder {
             let again = self.answeredAgain(target)
             sums.again.add(Sample(took: again, control: cost))
+            sums.failedUnderWay += self.attempts.count { attempt in
+                attempt.target == target && attempt.failure != nil && attempt.due < self.fault
+                    && attempt.due + attempt.took >= self.fault
+            }
             let since = self.fault + (again ?? .infinity)
             for attempt in self.attempts where attempt.target == target && attempt.due >= self.fault {
                 if attempt.due < since {

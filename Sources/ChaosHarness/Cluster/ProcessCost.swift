@@ -55,7 +55,9 @@ package enum Exposed {
     /// The sum of a metric's series; nil: there is none.
     package static func value(_ name: String, in text: String) -> Double? {
         let values = text.split(separator: "\n").compactMap { line -> Double? in
-            guard line.hasPrefix(name), let next = line.dropFirst(name.count).first, next == " " || next == "{" else { return nil }
+            guard line.hasPrefix(name), let next = line.dropFirst(name.count).first, next == " " || next == "{" else {
+                return nil
+            }
             return line.split(separator: " ").last.flatMap { Double($0) }
         }
         return values.isEmpty ? nil : values.reduce(0, +)

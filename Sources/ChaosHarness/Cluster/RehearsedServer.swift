@@ -38,10 +38,9 @@ struct MadeUpClients: Sendable {
     /// When the first ones began, in milliseconds since 1970.
     let since: UInt64
 
-    init(count: Int, since: UInt64) {
+    init(count: Int, since: UInt64, using rng: inout some RandomNumberGenerator) {
         self.count = count
         self.since = since
-        var rng = SystemRandomNumberGenerator()
         self.installation = WireID.random(using: &rng)
     }
 

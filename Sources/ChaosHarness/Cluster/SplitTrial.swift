@@ -33,21 +33,42 @@ struct SplitTrial {
         try await self.lead(two[0], stage, say)
         for server in two { try await self.openStreams("before", server, port, stage) }
         say("cuts \(two.map(\.name).joined(separator: " and ")) off")
+        var logs = LogWatch(servers)
+        let fault = FaultMoment.now()
         try stage.cut(Self.majority + [Self.rich], from: Self.minority + [Self.poor])
-        let fault = ContinuousClock.now
+        // At once: its leader still believes that it leads.
+        let poor = try await self.startNew("poor", Self.poor, two, stage)
         try await stage.wait(for: "the minority to have no leader", within: Self.patience) {
             for server in two where await stage.status(server)?.leader != nil { return false }
             return true
         }
-        outcome.tell("minority without a leader after", Self.milliseconds(since: fault), "ms")
         try await stage.settle(three, within: Self.patience)
-        outcome.tell("majority with a leader after", Self.milliseconds(since: fault), "ms")
+        logs.read()
+        self.tellLeaders(logs, fault, &outcome)
         for server in two { try await self.openStreams("during", server, port, stage) }
-        try await self.compareSides(stage, three, two, &outcome, say: say)
+        _ = try await self.startNew("rich", Self.rich, three, stage)
+        _ = try await stage.waitForPort("rich", "web", at: three, within: Self.patience)
+        say("waits \(self.seconds) s for the minority to give a port, which it must not")
+        try await self.watch(poor, two, stage, &outcome)
         say("heals")
         try stage.heal()
         try await self.checkHealed(stage, &outcome)
         try await self.checkStreams(stage, two, &outcome)
+    }
+
+    /// When the minority's leader stepped down, and when the majority had another.
+    private func tellLeaders(_ logs: LogWatch, _ fault: FaultMoment, _ outcome: inout TrialOutcome) {
+        let since = { (logged: [(server: String, entry: LogEntry)]) in
+            logged.filter { fault.precedes($0.entry) }.map { fault.until($0.entry) }.min()
+        }
+        let gone = since(
+            logs.all { $0.message == "leadership changed" && $0.fields["role"] != "leader" }
+                .filter { $0.server == "server-\(Self.minority[0] + 1)" })
+        let new = since(logs.all(\.isNewLeader))
+        if let gone { outcome.tell("the minority's leader steps down after", gone.rounded(), "ms") }
+        if let new { outcome.tell("the majority has a leader after", new.rounded(), "ms") }
+        // Whoever leads alone gives nothing, but two that believe it are worth knowing of.
+        if let gone, let new, new < gone { outcome.tell("two believe that they lead for", (gone - new).rounded(), "ms") }
     }
 
     /// A client with a session at every server, and the backend of its streams.
@@ -85,29 +106,30 @@ struct SplitTrial {
         }
     }
 
-    /// A new client on each side wants a port: the majority gives one, the minority says why not.
-    private func compareSides(
-        _ stage: ClusterStage, _ three: [ClusterStage.Server], _ two: [ClusterStage.Server], _ outcome: inout TrialOutcome,
-        say: (String) -> Void
+    /// A client of one side that wants a mapped port.
+    private func startNew(
+        _ name: String, _ host: Int, _ servers: [ClusterStage.Server], _ stage: ClusterStage
+    ) async throws -> ClusterStage.Client {
+        var client = ClusterStage.Client(
+            name: name, host: stage.otherHosts[host - stage.servers.count], servers: servers)
+        client.exposures = [("web", "127.0.0.1:6443", 0)]
+        return try await stage.start(client)
+    }
+
+    /// The minority gives no port, and says why.
+    private func watch(
+        _ poor: ClusterStage.Client, _ two: [ClusterStage.Server], _ stage: ClusterStage, _ outcome: inout TrialOutcome
     ) async throws {
-        let base = stage.servers.count
-        var rich = ClusterStage.Client(name: "rich", host: stage.otherHosts[Self.rich - base], servers: three)
-        rich.exposures = [("web", "127.0.0.1:6443", 0)]
-        rich = try await stage.start(rich)
-        _ = try await stage.waitForPort("rich", "web", at: three, within: Self.patience)
-        var poor = ClusterStage.Client(name: "poor", host: stage.otherHosts[Self.poor - base], servers: two)
-        poor.exposures = [("web", "127.0.0.1:6443", 0)]
-        poor = try await stage.start(poor)
-        say("waits \(self.seconds) s for the minority to give a port, which it must not")
         var reasons: Set<String> = []
         let end = ContinuousClock.now + .seconds(self.seconds)
         while ContinuousClock.now < end {
             for server in two {
-                guard let row = await stage.exposure("poor", "web", at: server) else { continue }
+                guard let row = await stage.exposure(poor.name, "web", at: server) else { continue }
                 if let port = row.port { outcome.broken.append("\(server.name), of the minority, gave port \(port)") }
                 if let reason = row.reason { reasons.insert(reason) }
             }
-            if let port = await stage.clientStatus(poor)?.exposures.first?.port {
+            // 0 is what its configuration says: any.
+            if let port = await stage.clientStatus(poor)?.exposures.first?.port, port > 0 {
                 outcome.broken.append("the client at the minority was given port \(port)")
             }
             try await Task.sleep(for: .milliseconds(200))
@@ -182,4 +204,3 @@ struct SplitTrial {
         Double((ContinuousClock.now - start) / .milliseconds(1)).rounded()
     }
 }
-

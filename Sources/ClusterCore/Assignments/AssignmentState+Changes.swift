@@ -14,7 +14,11 @@ extension AssignmentState {
             guard self.grants[port]?.token == token || mutation(.releaseWithoutToken) else { return }
             self.grants[port] = nil
             self.rested[port] = ballot
-        case .voters(let voters): self.voters = voters
+        case .voters(let voters):
+            self.retired.formUnion(self.voters.voters.map(\.name))
+            self.retired.subtract(voters.voters.map(\.name))
+            self.voters = voters
+        case .forget(let name): self.retired.remove(name)
         case .found(let cluster, let voters):
             self.cluster = cluster
             self.voters = voters

@@ -14,6 +14,7 @@ extension Assignments {
         self.leading = LeadingAssignments(
             term: context.term, phase: .idle, givesUpAt: now + self.configuration.patience,
             sweepAt: now + self.configuration.sweep)
+        self.leading?.electors = grants.map(\.voter)
         let highest = max(self.ballot, grants.map(\.ballot).max() ?? self.ballot)
         let holders = grants.filter { $0.ballot == highest && $0.voter != self.own }.map(\.voter)
         guard highest > self.ballot, !self.mutation(.skipFetch) else {
@@ -41,6 +42,9 @@ extension Assignments {
         else { return [] }
         self.state = state
         self.ballot = ballot
+        // Elected by a set of voters that never came into force: those of the latest state have to have elected it.
+        let electors = self.leading?.electors ?? []
+        guard electors.count(where: { state.voters.contains($0) }) >= state.voters.quorum else { return [.keep, .abdicate] }
         return self.begin([], answers: [], at: Ballot(term: context.term, sequence: 0))
     }
 
@@ -70,7 +74,9 @@ extension Assignments {
     ) -> [AssignmentsAction] {
         guard self.leading?.term == context.term else { return [] }
         if ballot < self.ballot { return self.help(name, holding: ballot, now) }
-        return self.count(voter, ballot, context, now)
+        let isBack = self.state.retired.contains(name) && self.isServing
+        if isBack, self.leading?.chores.contains(.forget(name)) == false { self.leading?.chores.append(.forget(name)) }
+        return self.count(voter, ballot, context, now) + (isBack ? self.proceed(context, now) : [])
     }
 
     private mutating func count(
@@ -108,8 +114,11 @@ extension Assignments {
         switch self.leading?.phase {
         case nil, .fetching: return []
         case .writing(let write) where write.base == ballot: return [.send(write.message, to: name)]
-        case .writing, .idle: break
+        case .writing, .idle: return self.install(at: name, now)
         }
+    }
+
+    private mutating func install(at name: ServerName, _ now: Moment) -> [AssignmentsAction] {
         if let last = self.leading?.installedAt[name], now < last + self.configuration.installSpacing { return [] }
         self.leading?.installedAt[name] = now
         return [.send(.install(ballot: self.ballot, self.state), to: name)]
@@ -121,6 +130,8 @@ extension Assignments {
     ) -> [AssignmentsAction] {
         guard let leading = self.leading, leading.term == context.term else { return [] }
         if ballot < self.ballot { return self.help(name, holding: ballot, now) }
+        // It is back and holds the state; when that is on its disk, nobody has to wait for it any more.
+        if self.state.retired.contains(name) { return self.install(at: name, now) }
         // It holds the write, but has not said that it is on disk: the answer may have been lost.
         guard case .writing(let write) = leading.phase, let voter = self.state.voters.voter(named: name),
             leading.stored[voter].map({ $0 < write.ballot }) ?? true

@@ -32,6 +32,7 @@ extension Assignments {
             if work.isFull || !self.handle(&waiter, leading.confirmedRound, context, &work) { waiting.append(waiter) }
         }
         leading.waiters = waiting
+        for port in work.used { leading.unusedSince[port] = nil }
         self.leading = leading
         let actions = work.answers + (work.wantsRound ? [.wantRound] : [])
         guard !work.changes.isEmpty else { return actions }
@@ -44,7 +45,7 @@ extension Assignments {
     ) -> Bool {
         switch waiter.request {
         case .port(let request): return self.assign(request, &waiter, confirmed, context, &work)
-        case .command(let command): return self.administer(command, waiter, context, &work)
+        case .command(let command): return self.administer(command, &waiter, confirmed, context, &work)
         case .drain: return true
         }
     }
@@ -56,26 +57,27 @@ extension Assignments {
         if let (port, grant) = work.grant(of: request) {
             guard work.isUntouched(port) else { return false }
             if !grant.isEnding, grant.installation == request.installation {
-                return self.read(grant.mapped(to: port), &waiter, confirmed, context, &work)
+                work.used.insert(port)
+                return self.tell(.assigned(grant.mapped(to: port)), &waiter, confirmed, context, &work)
             }
             work.grant(port, request, to: waiter)
             return true
         }
         guard let port = self.freePort(for: request, context, work) else {
-            work.answer(waiter, .refused("no mapped port is free in the range that \(request.client) may have"))
-            return true
+            let reason = "no mapped port is free in the range that \(request.client) may have"
+            return self.tell(.refused(reason), &waiter, confirmed, context, &work)
         }
         work.grant(port, request, to: waiter)
         return true
     }
 
     /// What is there may be told only by a leader that a quorum still followed after it was asked.
-    private func read(
-        _ port: MappedPort, _ waiter: inout LeadingAssignments.Waiter, _ confirmed: UInt64, _ context: AssignmentsContext,
+    private func tell(
+        _ outcome: RequestOutcome, _ waiter: inout LeadingAssignments.Waiter, _ confirmed: UInt64, _ context: AssignmentsContext,
         _ work: inout Batch
     ) -> Bool {
         if self.mutation(.answerWithoutRound) || waiter.round.map({ $0 <= confirmed }) ?? false {
-            work.answer(waiter, .assigned(port))
+            work.answer(waiter, outcome)
             return true
         }
         if waiter.round == nil { waiter.round = context.nextRound }
@@ -100,7 +102,8 @@ extension Assignments {
     // MARK: Voters
 
     private func administer(
-        _ command: ClusterCommand, _ waiter: LeadingAssignments.Waiter, _ context: AssignmentsContext, _ work: inout Batch
+        _ command: ClusterCommand, _ waiter: inout LeadingAssignments.Waiter, _ confirmed: UInt64,
+        _ context: AssignmentsContext, _ work: inout Batch
     ) -> Bool {
         // One voter in each write, so that the quorums of the old and the new set always share a server.
         guard !work.changesVoters else { return false }
@@ -112,25 +115,22 @@ extension Assignments {
                 return true
             }
             if let known = voters.voter(named: name) {
-                if known.id == id {
-                    work.answer(waiter, .done)
-                } else {
-                    // It lost its disk: the voter that it was goes first. The request stays and adds it with the next write.
-                    work.add(.voters(VoterSet(epoch: voters.epoch + 1, voters: voters.voters.filter { $0 != known })))
-                    return false
-                }
-                return true
+                if known.id == id { return self.tell(.done, &waiter, confirmed, context, &work) }
+                // It lost its disk: the voter that it was goes first. The request stays and adds it with the next write.
+                work.add(.voters(VoterSet(epoch: voters.epoch + 1, voters: voters.voters.filter { $0 != known })))
+                return false
             }
             work.add(.voters(VoterSet(epoch: voters.epoch + 1, voters: voters.voters + [Voter(name: name, id: id)])))
             work.answerLater(waiter, .done)
         case .removeVoter(let name):
             guard let known = voters.voter(named: name) else {
-                work.answer(waiter, .done)
-                return true
+                // Removed before; said again, it is gone for good and nobody waits for it.
+                if work.state.retired.contains(name) { work.add(.forget(name)) }
+                return self.tell(.done, &waiter, confirmed, context, &work)
             }
             guard voters.voters.count > 1 else {
-                work.answer(waiter, .refused("\(name) is the only voter: add another before you remove it"))
-                return true
+                let reason = "\(name) is the only voter: add another before you remove it"
+                return self.tell(.refused(reason), &waiter, confirmed, context, &work)
             }
             work.add(.voters(VoterSet(epoch: voters.epoch + 1, voters: voters.voters.filter { $0 != known })))
             work.answerLater(waiter, .done)
@@ -145,9 +145,11 @@ extension Assignments {
     mutating func unbound(
         _ port: UInt16, _ token: Ballot, by name: ServerName, _ context: AssignmentsContext, _ now: Moment
     ) -> [AssignmentsAction] {
-        guard self.leading != nil, let grant = self.state.grants[port], grant.isEnding, grant.token == token else { return [] }
+        guard self.leading != nil, let grant = self.state.grants[port],
+            (grant.isEnding && grant.token == token) || self.mutation(.releaseWithoutToken)
+        else { return [] }
         self.leading?.left[port, default: []].insert(name)
-        let everybody = Set(context.servers.keys).union(self.state.voters.voters.map(\.name))
+        let everybody = Set(context.servers.keys).union(self.state.voters.voters.map(\.name)).union(self.state.retired)
         let hasEverybody = self.leading.map { everybody.isSubset(of: $0.left[port] ?? []) } ?? false
         guard hasEverybody || self.mutation(.reuseEarly) else { return [] }
         let change = AssignmentChange.free(port, token: token)
@@ -178,6 +180,8 @@ struct Batch {
     /// What is told when the write is committed.
     private(set) var later: [(ServerName, UInt64, RequestOutcome)] = []
     var wantsRound = false
+    /// Ports that somebody asked for who has them: their registration is on its way here.
+    var used: Set<UInt16> = []
     private(set) var changesVoters = false
     private var touched: Set<UInt16> = []
     var mutation = Mutation(nil)
@@ -217,6 +221,7 @@ struct Batch {
             self.ports[Holder(client: grant.client, exposure: grant.exposure)] = port
         case .end(let port, _), .free(let port, _): self.touched.insert(port)
         case .voters, .found: self.changesVoters = true
+        case .forget: break
         }
     }
 

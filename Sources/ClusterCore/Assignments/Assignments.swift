@@ -15,6 +15,9 @@ package struct Assignments: Sendable {
     /// The newest state of which this server knows that a quorum has it.
     package internal(set) var settled: AssignmentState
     package internal(set) var settledBallot: Ballot
+    /// Whether `settled` may be acted on. A voter is waited for before a port goes to somebody else, so what it finds on its disk
+    /// holds. Of any other server the voters may know nothing: it listens on nothing until it has heard what holds now.
+    private(set) var isCurrent: Bool
     /// What this server does as the leader.
     var leading: LeadingAssignments?
     /// Ports that this server has been asked to leave, with the grant's token; true: it has left.
@@ -35,13 +38,18 @@ package struct Assignments: Sendable {
         self.ballot = ballot
         self.settledBallot = min(ballot, settledBallot)
         self.settled = state
+        self.isCurrent = state.voters.contains(own)
         self.mutation = mutation
-        if settledBallot < ballot { self.settled.grants = state.grants.filter { $0.value.token <= settledBallot } }
+        guard settledBallot < ballot else { return }
+        self.settled.grants = state.grants.filter { $0.value.token <= settledBallot }
+        // The latest voter set may never have come into force.
+        self.settled.voters = VoterSet(epoch: 0, voters: [])
     }
 
     /// The mapped ports that were given out.
     package var ports: [MappedPort] {
-        self.settled.grants.sorted { $0.key < $1.key }.filter { !$0.value.isEnding }.map { $0.value.mapped(to: $0.key) }
+        guard self.isCurrent else { return [] }
+        return self.settled.grants.sorted { $0.key < $1.key }.filter { !$0.value.isEnding }.map { $0.value.mapped(to: $0.key) }
     }
 
     package var deadline: Moment? { Moment.earlier(self.leading?.deadline, self.repeatAt) }
@@ -75,7 +83,7 @@ package struct Assignments: Sendable {
     private mutating func write(
         _ base: Ballot, _ ballot: Ballot, _ changes: [AssignmentChange], from name: ServerName, _ context: AssignmentsContext
     ) -> [AssignmentsAction] {
-        guard ballot.term == context.term else { return [self.refusal(to: name, context)] }
+        guard ballot.term == context.term else { return self.report(to: name, context) }
         guard base == self.ballot || self.mutation(.ignoreBase), ballot > self.ballot else {
             return self.report(to: name, context)
         }
@@ -89,7 +97,7 @@ package struct Assignments: Sendable {
     private mutating func install(
         _ ballot: Ballot, _ state: AssignmentState, from name: ServerName, _ context: AssignmentsContext
     ) -> [AssignmentsAction] {
-        guard ballot.term == context.term else { return [self.refusal(to: name, context)] }
+        guard ballot.term == context.term else { return self.report(to: name, context) }
         guard ballot > self.ballot || self.mutation(.installOlder) else { return self.report(to: name, context) }
         self.state = state
         self.ballot = ballot
@@ -101,23 +109,21 @@ package struct Assignments: Sendable {
         [.persist, .send(.written(term: context.term, self.own, ballot: self.ballot), to: name)]
     }
 
-    /// Tells a leader whose term is over that it is.
-    private func refusal(to name: ServerName, _ context: AssignmentsContext) -> AssignmentsAction {
-        .send(.written(term: context.term, self.own, ballot: self.ballot), to: name)
-    }
-
     /// The leader of this server's term says up to where a quorum has its state.
     package mutating func heard(committed: Ballot, _ context: AssignmentsContext, now: Moment) -> [AssignmentsAction] {
         // A state of an earlier term may be on a branch that the leader's does not continue.
         guard committed.term == context.term, self.ballot.term == context.term, committed >= self.ballot,
-            self.settledBallot < self.ballot
+            self.settledBallot < self.ballot || (!self.isCurrent && committed == self.ballot)
         else { return [] }
-        self.settle(at: self.ballot)
+        // Behind the leader, it may know of grants that are over meanwhile.
+        self.settle(at: self.ballot, isLatest: committed == self.ballot)
         return [.keep, .settled] + self.leave(now)
     }
 
-    mutating func settle(at ballot: Ballot) {
-        guard ballot == self.ballot, ballot > self.settledBallot else { return }
+    /// - Parameter isLatest: nothing later was settled when this was said.
+    mutating func settle(at ballot: Ballot, isLatest: Bool = true) {
+        guard ballot == self.ballot, ballot >= self.settledBallot else { return }
+        if isLatest { self.isCurrent = true }
         self.settled = self.state
         self.settledBallot = ballot
     }
@@ -150,7 +156,11 @@ package struct Assignments: Sendable {
         let left = self.leaving.filter { $0.value.hasLeft }.sorted { $0.key < $1.key }
         self.repeatAt = left.isEmpty ? nil : now + .seconds(1)
         guard let leader else { return [] }
-        return left.prefix(AssignmentsMessage.changeLimit).map { .send(.unbound($0.key, token: $0.value.token), to: leader) }
+        let words = left.prefix(AssignmentsMessage.changeLimit).map {
+            AssignmentsAction.send(.unbound($0.key, token: $0.value.token), to: leader)
+        }
+        // On disk first: what this server has forgotten after a crash it would listen on again.
+        return words.isEmpty ? [] : [.persist] + words
     }
 
     // MARK: Time

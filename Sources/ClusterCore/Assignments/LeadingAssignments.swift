@@ -39,6 +39,8 @@ struct LeadingAssignments: Sendable {
     static let waiterLimit = 4_096
 
     let term: UInt64
+    /// Who voted for this leader.
+    var electors: [Voter] = []
     var phase: Phase
     /// When it gives up if its first state is not committed; nil when it is.
     var givesUpAt: Moment?

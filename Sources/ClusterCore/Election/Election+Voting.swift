@@ -115,12 +115,13 @@ extension Election {
         guard mayVote, !self.isLeading, self.agrees(with: request, electorate) else {
             return actions + [.send(.voteReply(self.refusal(request, electorate)), to: name)]
         }
-        if self.votedFor != request.candidate, !actions.contains(.persist) { actions.append(.persist) }
+        if !actions.contains(.persist) { actions.append(.persist) }
         self.vote(for: request.candidate)
         self.role = .follower(leader: nil)
         self.wait(now, &rng)
         var reply = self.refusal(request, electorate)
         reply.isGranted = true
+        if self.mutation(.acceptLowerTerm) { reply.term = request.term }
         return actions + [.send(.voteReply(reply), to: name)]
     }
 
@@ -133,11 +134,16 @@ extension Election {
         return now >= self.stickyUntil || (electorate.isFounded && electorate.voters.voters == [self.own])
     }
 
-    /// Whether this server has a voice, and the candidate counts by a voter set that is not older.
+    /// Whether the candidate counts by a voter set that is not known to be over, or founds what this server wants founded.
+    ///
+    /// A set that is later but perhaps never came into force is no reason to refuse: it could keep a majority without a leader.
+    /// Nor does it matter whether this server knows itself as a voter, since the candidate counts those that it knows. The
+    /// winner makes sure that the voters of the latest state have elected it.
     private func agrees(with request: VoteRequest, _ electorate: Electorate) -> Bool {
-        guard electorate.includes(self.own), request.epoch >= electorate.voters.epoch else { return false }
-        // The founding: the same founders, unless an operator decided them.
-        return request.epoch > 0 || request.founders == 0 || request.founders == electorate.founders?.digest
+        guard request.epoch == 0 else { return request.epoch >= electorate.settledEpoch }
+        guard !electorate.isFounded, electorate.includes(self.own) else { return false }
+        // The same founders, unless an operator decided them.
+        return request.founders == 0 || request.founders == electorate.founders?.digest
     }
 
     private func refusal(_ request: VoteRequest, _ electorate: Electorate) -> VoteReply {

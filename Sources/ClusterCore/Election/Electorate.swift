@@ -2,8 +2,10 @@ import TunnelWire
 
 /// Whose votes count, as the server knows it at present.
 package struct Electorate: Sendable {
-    /// The committed voters; of epoch 0 while the cluster is not founded.
+    /// The latest voters; of epoch 0 while the cluster is not founded.
     package var voters: VoterSet
+    /// The epoch of the latest voter set of which this server knows that it came into force; 0: it knows of none.
+    package var settledEpoch: UInt64
     package var cluster: WireID?
     /// The ballot of the state that this server holds.
     package var ballot: Ballot
@@ -12,9 +14,11 @@ package struct Electorate: Sendable {
     private let mutation: Mutation
 
     package init(
-        voters: VoterSet, cluster: WireID?, ballot: Ballot, founders: Founders?, mutation: Mutation = Mutation(nil)
+        voters: VoterSet, settledEpoch: UInt64, cluster: WireID?, ballot: Ballot, founders: Founders?,
+        mutation: Mutation = Mutation(nil)
     ) {
         self.voters = voters
+        self.settledEpoch = settledEpoch
         self.cluster = cluster
         self.ballot = ballot
         self.founders = founders
@@ -46,7 +50,10 @@ package struct Electorate: Sendable {
 
     /// Whether those are enough to lead.
     func isEnough(_ grants: some Collection<Voter>) -> Bool {
-        guard self.isFounded else { return self.founders.map { grants.count >= $0.count } ?? false }
+        guard self.isFounded else {
+            // A founder that voted, lost its disk and voted again is still one.
+            return self.founders.map { Set(grants.map(\.name)).count >= $0.count } ?? false
+        }
         return grants.count { self.includes($0) } >= self.voters.quorum
     }
 }

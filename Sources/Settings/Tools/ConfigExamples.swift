@@ -88,23 +88,28 @@ package enum ConfigExamples {
         """
 
     private static let cluster = """
-        # gotunnel-server as one of three. Only name and cluster.advertise differ between them.
+        # gotunnel-server as one of three. Only name, advertise and cluster.advertise differ between them.
         server:
           name: controller-1
           addr: "0.0.0.0:17000"                # clients and peers
           token_file: /etc/gotunnel/token      # the same on all servers and clients
+          # state_dir: /var/lib/gotunnel       # holds the server's vote: never copied, never restored from a backup
           advertise: ["203.0.113.11:17000"]    # what clients are told to dial; default: what they dialled
           cluster:
-            advertise: "10.0.0.11:17000"       # where peers reach this server
-            peers: ["10.0.0.11:17000", "10.0.0.12:17000", "10.0.0.13:17000"]     # the voters, the same on all; clients are told of them
-            secret_file: /etc/gotunnel/cluster-secret      # the same on all, never a token: openssl rand -hex 32
+            advertise: "10.0.0.11:17000"       # where peers reach this server, spelled as in peers
+            # The servers that found the cluster, all of them, the same list on all. All must be up once, at the same time;
+            # later on voters are changed by gotunnelctl cluster add and remove.
+            peers: ["10.0.0.11:17000", "10.0.0.12:17000", "10.0.0.13:17000"]
+            secret_file: /etc/gotunnel/cluster-secret      # the same on all servers, never a token: gotunnelctl token new
             engine: embedded
-            election_timeout: 1s
+            election_timeout: 1s               # E: a silent leader is replaced after 1 to 2 of it, a killed one at once
+            # on_leader: [/usr/local/bin/take-address, eth0]       # run without a shell, with GOTUNNEL_TERM in the environment
+            # on_follower: [/usr/local/bin/drop-address, eth0]     # at start and when the lead is lost
           services:
             apiserver:
               targets: ["127.0.0.1:6443"]
               health: {type: https, path: /readyz, insecure: true}
-          exposures: {bind: "127.0.0.1", ports: ["20000-20999"]}
+          exposures: {bind: "127.0.0.1", ports: ["20000-20999"]}       # the leader picks from its own range: the same on all
 
         """
 }

@@ -21,12 +21,16 @@ package struct SettingsChange: Sendable, Equatable {
         }
     }
 
-    /// The peers of a cluster are announced anew; whether there is one, and the rest of it, is for a restart.
+    /// The peers and secrets of a cluster count from the next link on; whether there is one, and the rest of it, is for a restart.
     private mutating func addCluster(_ old: ClusterSettings?, _ new: ClusterSettings?) {
         var old = old
         if let before = old?.peers, let after = new?.peers {
             add(before, after, "server.cluster.peers", .live)
             old?.peers = after
+        }
+        if let before = old?.secrets, let after = new?.secrets {
+            add(before, after, "server.cluster.secrets", .live)
+            old?.secrets = after
         }
         add(old, new, "server.cluster", .restart)
     }

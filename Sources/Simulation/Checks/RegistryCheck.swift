@@ -12,8 +12,11 @@ struct RegistryCheck: Sendable {
 
     private struct Owner: Sendable {
         var life = 0
-        /// When its present life began.
-        var lifeSince: UInt64 = 0
+        /// The highest generation of all its lives.
+        var generation: UInt64 = 0
+        /// It lost its disk, or found an old one: until it has learnt from others how far it was, what they keep of its earlier
+        /// lives may come back for a while. In the end it must be gone all the same.
+        var isDoubtful = false
         var deeds: [RegistryKey: [Deed]] = [:]
         /// What it has now.
         var entries: [RegistryKey: RegistryRecord] = [:]
@@ -47,12 +50,16 @@ struct RegistryCheck: Sendable {
         self.views = Array(repeating: View(), count: count * count)
     }
 
-    mutating func started(_ place: Int, life: Int) {
+    mutating func started(_ place: Int, life: Int, generation: UInt64 = .max) {
         self.stamp += 1
+        self.owners[place].isDoubtful = generation <= self.owners[place].generation
         self.owners[place].life = life
-        self.owners[place].lifeSince = self.stamp
         self.owners[place].entries = [:]
         for owner in 0..<self.count { self.views[place * self.count + owner] = View() }
+    }
+
+    mutating func publishes(_ place: Int, generation: UInt64) {
+        self.owners[place].generation = max(self.owners[place].generation, generation)
     }
 
     mutating func set(_ place: Int, _ key: RegistryKey, _ record: RegistryRecord?) {
@@ -79,9 +86,10 @@ struct RegistryCheck: Sendable {
         }
         // The oldest deed that explains it: the same record may have been set more than once.
         let deeds = self.owners[owner].deeds[key] ?? []
-        let floor = known.map { $0.isHidden || $0.record != nil ? $0.stamp : $0.stamp + 1 } ?? 0
-        guard let deed = deeds.first(where: { $0.record == record && $0.stamp >= floor && $0.life >= self.views[index].life })
-        else {
+        let isDoubtful = self.owners[owner].isDoubtful
+        let floor = isDoubtful ? 0 : known.map { $0.isHidden || $0.record != nil ? $0.stamp : $0.stamp + 1 } ?? 0
+        let life = isDoubtful ? 0 : self.views[index].life
+        guard let deed = deeds.first(where: { $0.record == record && $0.stamp >= floor && $0.life >= life }) else {
             let isOld = deeds.contains { $0.record == record }
             return isOld
                 ? "\(name) has an entry of s\(owner) back that was over: \(key.kind) \(key.name)"

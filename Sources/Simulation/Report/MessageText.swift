@@ -133,6 +133,7 @@ extension AssignmentChange {
         case .free(let port, let token): "free \(port) of \(token.text)"
         case .voters(let voters): voters.text
         case .found(_, let voters): "found with \(voters.text)"
+        case .forget(let name): "forget \(name)"
         }
     }
 }

@@ -34,7 +34,7 @@ struct ClientPlan: Sendable {
         let wanted = self.clients.reduce(0) { $0 + $1.exposures.count }
         // Sometimes there are fewer ports than exposures.
         self.ports = 20_000...UInt16(20_000 + max(2, wanted * (60 + random.below(60)) / 100))
-        self.retention = .seconds([10, 30, 120, 3_600][random.below(4)])
+        self.retention = .seconds([2, 10, 30, 120, 3_600][random.below(5)])
         self.spacing = random.chance(0.5) ? .milliseconds(20) ... .milliseconds(500) : .milliseconds(200) ... .seconds(3)
     }
 

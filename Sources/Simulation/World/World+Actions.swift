@@ -13,6 +13,7 @@ extension World {
             self.digest.add(state.term)
             self.violate(.monotonic, self.checks.disks.storing(self.places[place], state))
             self.hold(place, state)
+            self.checks.registry.publishes(place, generation: state.generation)
             self.store(state, ticket, place)
         case .dial(let name):
             if let peer = self.indices[name], self.slot(place, peer) < 0 { self.planDial(place, peer, after: 0) }

@@ -19,8 +19,11 @@ extension World {
     /// Clients come back with a new installation at some server, and with the old one at `place`: whoever was asked before is
     /// asked there again.
     mutating func rush(_ place: Int) {
-        let running = self.places.indices.filter { self.places[$0].isRunning && !self.places[$0].isLeaving && !self.places[$0].isPaused }
-        guard !self.clients.isOver, running.contains(place), let client = self.clientRandom.pick(Array(self.clients.clients.indices)),
+        let running = self.places.indices.filter {
+            self.places[$0].isRunning && !self.places[$0].isLeaving && !self.places[$0].isPaused
+        }
+        guard !self.clients.isOver, running.contains(place),
+            let client = self.clientRandom.pick(Array(self.clients.clients.indices)),
             let other = self.clientRandom.pick(running.filter { $0 != place })
         else { return }
         for (name, installation) in self.clientRandom.sample(self.clients.rushed, 2) {

@@ -18,7 +18,7 @@ extension World {
             now: self.places[place].clock.reading(at: self.now), rng: &self.nodeRandom)
         self.note { "\($0.places[place].name) starts (life \($0.places[place].life), disk: \(choice))" }
         self.violate(.monotonic, self.checks.disks.started(self.places[place], node.stored))
-        self.checks.registry.started(place, life: self.places[place].life)
+        self.checks.registry.started(place, life: self.places[place].life, generation: node.stored.generation)
         self.checks.ballots.started(place)
         self.places[place].process = Process(node)
         self.bind(place, node.mappedPorts)

@@ -168,7 +168,8 @@ extension WorldEvent {
             place
         case .dial(let from, _, _), .refused(let from, _, _): from
         // Whose process reads is known only with the link.
-        case .arrival, .read, .flush, .watch, .written, .resume, .start, .mend, .calmDisk, .fault, .clients, .rush, .operators: nil
+        case .arrival, .read, .flush, .watch, .written, .resume, .start, .mend, .calmDisk, .fault, .clients, .rush, .operators:
+            nil
         }
     }
 }

@@ -3,6 +3,7 @@ import Dispatch
 import Identity
 import NIOCore
 import Synchronization
+import TunnelWire
 
 /// Writes a server's cluster state beside its event loop, in order, one record at a time. Each record is the whole state: of
 /// those that wait, only the newest is written.
@@ -13,6 +14,7 @@ final class ClusterDisk: Sendable {
     }
 
     private let file: ClusterFile
+    private let id: WireID
     private let queue = DispatchQueue(label: "gotunnel.cluster-state")
     private let waiting = Mutex(Waiting())
     /// Called on the queue's thread.
@@ -23,9 +25,11 @@ final class ClusterDisk: Sendable {
     ///   - stored: told the ticket of what is on disk; it covers all before.
     ///   - failed: told once; nothing is written afterwards. What the disk holds is then unknown, so the process must end.
     init(
-        file: ClusterFile, stored: @escaping @Sendable (UInt64) -> Void, failed: @escaping @Sendable (IdentityProblem) -> Void
+        file: ClusterFile, id: WireID, stored: @escaping @Sendable (UInt64) -> Void,
+        failed: @escaping @Sendable (IdentityProblem) -> Void
     ) {
         self.file = file
+        self.id = id
         self.stored = stored
         self.failed = failed
     }
@@ -42,7 +46,7 @@ final class ClusterDisk: Sendable {
     private func work() {
         while let next = self.take() {
             do throws(IdentityProblem) {
-                try self.file.write(next.state)
+                try self.file.write(next.state, id: self.id)
             } catch {
                 return self.failed(error)
             }

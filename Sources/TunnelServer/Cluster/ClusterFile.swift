@@ -6,8 +6,10 @@ import TunnelWire
 /// The file in a server's state directory that holds its part in the cluster: what it has promised and what it keeps for the
 /// others. Without it the server is no voter any more, so nothing here ever overwrites what it cannot read.
 ///
-/// Layout, integers big-endian: the line `gotunnel cluster state 1`, the id of the state directory (16 bytes), the server's
-/// name behind a u8 length, the record's length u32, the record, SHA-256 of all that.
+/// Layout, integers big-endian: the line `gotunnel cluster state 1`, the installation's id (16 bytes), the voter's id (16
+/// bytes), the server's name behind a u8 length, the record's length u32, the record, SHA-256 of all that.
+///
+/// The voter's id is made with the file: whoever loses the file has lost its vote, even with all else in place.
 struct ClusterFile: Sendable {
     private static let magic = "gotunnel cluster state "
     private static let version = "1"
@@ -15,18 +17,21 @@ struct ClusterFile: Sendable {
     private static let maximumSize = 64 << 20
 
     let path: String
-    private let owner: Voter
+    private let name: ServerName
+    private let installation: WireID
 
     /// - Parameters:
     ///   - directory: the server's state directory.
-    ///   - owner: this server; a file of another one is refused.
-    init(directory: String, owner: Voter) {
+    ///   - name: of this server; a file of another one is refused.
+    ///   - installation: the id of the state directory.
+    init(directory: String, name: ServerName, installation: WireID) {
         self.path = "\(directory)/cluster.state"
-        self.owner = owner
+        self.name = name
+        self.installation = installation
     }
 
     /// What the life before has left; nil when there is none.
-    func load() throws(IdentityProblem) -> StoredState? {
+    func load() throws(IdentityProblem) -> (id: WireID, state: StoredState)? {
         guard let file = try StateFile.read(self.path, as: .secret(), maximumSize: Self.maximumSize) else { return nil }
         var buffer = ByteBuffer(bytes: file.bytes)
         let firstLine = String(decoding: file.bytes.prefix { $0 != UInt8(ascii: "\n") }.prefix(64), as: UTF8.self)
@@ -42,32 +47,33 @@ struct ClusterFile: Sendable {
         return try self.decode(body, after: firstLine.utf8.count + 1)
     }
 
-    private func decode(_ body: ByteBuffer, after start: Int) throws(IdentityProblem) -> StoredState {
+    private func decode(_ body: ByteBuffer, after start: Int) throws(IdentityProblem) -> (id: WireID, state: StoredState) {
         var body = body
         body.moveReaderIndex(forwardBy: start)
-        let found: (id: WireID, name: String, state: StoredState)
+        let found: (installation: WireID, id: WireID, name: String, state: StoredState)
         do throws(WireError) {
+            let installation = try WireID(reading: &body)
             let id = try WireID(reading: &body)
             let name = try body.readWireName("server name")
             let length = Int(try body.readWire(UInt32.self, "record length"))
             guard let record = body.readSlice(length: length) else { throw WireError(.malformed, "the record is cut short") }
-            found = (id, name, try StoredState(decoding: record))
+            found = (installation, id, name, try StoredState(decoding: record))
         } catch {
             throw self.damaged("holds what cannot be (\(error.detail))")
         }
-        guard found.id == self.owner.id else {
+        guard found.installation == self.installation else {
             throw IdentityProblem(
                 .damaged, at: self.path, "belongs to the state directory of another server (\(found.name))",
                 mend: "put the right one there; two servers must never share one")
         }
-        guard found.name == self.owner.name else {
+        guard found.name == self.name else {
             throw IdentityProblem(
                 .damaged, at: self.path,
-                "belongs to this server under the name \(found.name), and server.name is \(self.owner.name)",
+                "belongs to this server under the name \(found.name), and server.name is \(self.name)",
                 mend: "name it \(found.name) again; for another name, begin with an empty state_dir and let an operator"
-                    + " remove \(found.name) and add \(self.owner.name)")
+                    + " remove \(found.name) and add \(self.name)")
         }
-        return found.state
+        return (found.id, found.state)
     }
 
     private func damaged(_ what: String) -> IdentityProblem {
@@ -75,14 +81,16 @@ struct ClusterFile: Sendable {
             .damaged, at: self.path, what,
             mend:
                 "put a backup in its place only if it is the latest state. Else move it away: this server comes back without its"
-                + " vote, and gotunnelctl cluster add \(self.owner.name) on another server gives it one again")
+                + " vote, and gotunnelctl cluster add \(self.name) on another server gives it one again")
     }
 
     /// Replaces the file, all or nothing, and has it on disk before it returns.
-    func write(_ state: StoredState) throws(IdentityProblem) {
+    /// - Parameter id: of the voter that this server is with this state.
+    func write(_ state: StoredState, id: WireID) throws(IdentityProblem) {
         var buffer = ByteBuffer(string: "\(Self.magic)\(Self.version)\n")
-        self.owner.id.write(into: &buffer)
-        buffer.writeWireName(self.owner.name)
+        self.installation.write(into: &buffer)
+        id.write(into: &buffer)
+        buffer.writeWireName(self.name)
         let record = state.encoded()
         buffer.writeInteger(UInt32(clamping: record.readableBytes))
         buffer.writeImmutableBuffer(record)

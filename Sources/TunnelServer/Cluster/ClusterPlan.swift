@@ -15,11 +15,14 @@ struct ClusterPlan {
     /// Reads the state, and makes sure that it can be written: a server that finds out later has made no promise yet, but
     /// would break those it is about to make.
     static func load(
-        _ settings: ServerSettings, id: WireID, instance: WireID, software: String
+        _ settings: ServerSettings, installation: WireID, instance: WireID, software: String,
+        using rng: inout some RandomNumberGenerator
     ) throws(IdentityProblem) -> ClusterPlan {
-        let file = ClusterFile(directory: settings.stateDirectory, owner: Voter(name: settings.name, id: id))
-        let stored = try file.load()
-        try file.write(stored ?? StoredState())
+        let file = ClusterFile(directory: settings.stateDirectory, name: settings.name, installation: installation)
+        let found = try file.load()
+        let id = found?.id ?? WireID.random(using: &rng)
+        let stored = found?.state
+        try file.write(stored ?? StoredState(), id: id)
         let ranges = settings.exposures.ports?.map { UInt16(clamping: $0.first)...UInt16(clamping: $0.last) }
         return ClusterPlan(
             configuration: ClusterConfiguration(
@@ -47,6 +50,13 @@ struct ClusterPlan {
                     "mend": "a third server; a witness needs no clients",
                 ]) { $1 })
         case let count:
+            if !self.configuration.peers.contains(where: self.configuration.addresses.contains) {
+                logger.warning(
+                    "this server is not among its own peers: it founds no cluster and has no vote until it is added",
+                    metadata: metadata.merging([
+                        "mend": "write server.cluster.advertise as it stands in peers, or gotunnelctl cluster add"
+                    ]) { $1 })
+            }
             logger.notice(
                 "cluster: only new mapped ports need a majority",
                 metadata: metadata.merging(["majority": "\(count / 2 + 1)"]) { $1 })

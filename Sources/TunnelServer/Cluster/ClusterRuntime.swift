@@ -62,7 +62,8 @@ final class ClusterRuntime {
         self.node = ClusterNode(configuration: configuration, stored: stored, now: BootClock.now, rng: &self.rng)
         let bound = NIOLoopBound(WeakRuntime(), eventLoop: eventLoop)
         self.disk = ClusterDisk(
-            file: file, stored: { ticket in eventLoop.execute { bound.value.runtime?.handle(.stored(ticket: ticket)) } },
+            file: file, id: configuration.id,
+            stored: { ticket in eventLoop.execute { bound.value.runtime?.handle(.stored(ticket: ticket)) } },
             failed: consumers.failed)
         bound.value.runtime = self
     }
@@ -215,8 +216,9 @@ final class ClusterRuntime {
         self.currentView.leadership = leadership
         if before?.leader != leadership.leader { self.consumers.leaderChanged() }
         guard before?.leader != leadership.leader || before?.role != leadership.role else { return }
-        self.logger.notice(
-            "leadership changed",
+        // A single server leads itself; nobody wants to know.
+        self.logger.log(
+            level: self.node.configuration.peers.isEmpty ? .debug : .notice, "leadership changed",
             metadata: [
                 "role": "\(leadership.role.rawValue)", "leader": "\(leadership.leader ?? "none")", "term": "\(leadership.term)",
             ])

@@ -106,6 +106,8 @@ struct PortTable: Sendable {
             if let port = self.ports[holder] { self.changed.insert(port) }
         }
         for exposure in record?.exposures ?? [] { self.add(exposure, source) }
+        // A client that is there and does not name the port any more has given it up.
+        guard record == nil else { return }
         for (port, holder) in former where self.claims[port] == nil { self.lingering[port] = (holder, now + Self.linger) }
     }
 

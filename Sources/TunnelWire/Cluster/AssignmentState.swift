@@ -5,6 +5,8 @@ package struct AssignmentState: Equatable, Sendable {
     /// Made when the cluster is founded; nil before.
     package var cluster: WireID?
     package var voters: VoterSet
+    /// Servers that were voters and have not been heard of since: they may come back with an old state and listen on its ports.
+    package var retired: Set<ServerName>
     package var grants: [UInt16: PortGrant]
     /// When a port was last freed; the one that has rested longest is given out first.
     package var rested: [UInt16: Ballot]
@@ -12,6 +14,7 @@ package struct AssignmentState: Equatable, Sendable {
     package init() {
         self.cluster = nil
         self.voters = VoterSet(epoch: 0, voters: [])
+        self.retired = []
         self.grants = [:]
         self.rested = [:]
     }
@@ -19,6 +22,8 @@ package struct AssignmentState: Equatable, Sendable {
     package func write(into buffer: inout ByteBuffer) {
         buffer.writeOptionalID(self.cluster)
         self.voters.write(into: &buffer)
+        buffer.writeInteger(UInt16(clamping: self.retired.count))
+        for name in self.retired.sorted().prefix(Limits.listEntries) { buffer.writeWireName(name) }
         buffer.writeInteger(UInt32(self.grants.count))
         for port in self.grants.keys.sorted() {
             guard let grant = self.grants[port] else { continue }
@@ -35,6 +40,10 @@ package struct AssignmentState: Equatable, Sendable {
     package init(reading buffer: inout ByteBuffer) throws(WireError) {
         self.cluster = try buffer.readOptionalID()
         self.voters = try VoterSet(reading: &buffer)
+        self.retired = []
+        for _ in 0..<(try buffer.readWireCount("retired voters")) {
+            self.retired.insert(try buffer.readWireName("retired voter"))
+        }
         self.grants = [:]
         for _ in 0..<(try buffer.readPortCount()) {
             let port = try buffer.readWire(UInt16.self, "port")
@@ -97,6 +106,8 @@ package enum AssignmentChange: Equatable, Sendable {
     case free(UInt16, token: Ballot)
     case voters(VoterSet)
     case found(WireID, VoterSet)
+    /// A server that was a voter has the state of now, or is gone for good.
+    case forget(ServerName)
 
     package func write(into buffer: inout ByteBuffer) {
         switch self {
@@ -119,6 +130,9 @@ package enum AssignmentChange: Equatable, Sendable {
             buffer.writeInteger(UInt8(5))
             cluster.write(into: &buffer)
             voters.write(into: &buffer)
+        case .forget(let name):
+            buffer.writeInteger(UInt8(6))
+            buffer.writeWireName(name)
         }
     }
 
@@ -129,6 +143,7 @@ package enum AssignmentChange: Equatable, Sendable {
         case 3: self = .free(try buffer.readWire(UInt16.self, "port"), token: try Ballot(reading: &buffer))
         case 4: self = .voters(try VoterSet(reading: &buffer))
         case 5: self = .found(try WireID(reading: &buffer), try VoterSet(reading: &buffer))
+        case 6: self = .forget(try buffer.readWireName("server"))
         case let kind: throw WireError(.malformed, "unknown kind of change \(kind)")
         }
     }
