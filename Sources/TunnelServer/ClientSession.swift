@@ -66,6 +66,9 @@ final class ClientSession: SessionDelegate {
     /// A mapped port belongs to somebody else than before, perhaps.
     func portChanged(_ port: UInt16) { self.registration.portChanged(port) }
 
+    /// It is known whether one of its ports could be bound here.
+    func portSettled() { self.registration.portSettled() }
+
     /// A new link carries it. The token may be another: whoever rotates tokens keeps the sessions.
     func resumed(by peer: AuthenticatedPeer) {
         self.address = peer.address
@@ -112,8 +115,8 @@ final class ClientSession: SessionDelegate {
 
     func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
         do throws(Refusal) {
-            // Exposures and addresses travel only towards clients: a client may ask for services alone.
-            guard case .service(let service) = open.destination else {
+            // Exposures and addresses travel only towards clients: a client may ask for services alone, and for itself.
+            guard case .service(let service) = open.destination, !open.isRelayed else {
                 throw Refusal(.forbidden, "a client may open services only")
             }
             if case .refused(let reason) = self.context.currentRules.policy.mayUse(service: service, client: self.name) {

@@ -10,6 +10,8 @@ import TunnelWire
 extension ServerLoop {
     /// How long a way to a client is kept that nobody uses.
     private static let routeIdle = Duration.seconds(60)
+    /// How long a registration is not believed after a server has refused the client that it tells of.
+    private static let distrust = TimeAmount.seconds(2)
 
     // MARK: To a client
 
@@ -26,8 +28,7 @@ extension ServerLoop {
     private func route(to client: String) -> ClientRoute {
         if let route = self.routes[client] { return route }
         let route = ClientRoute(client: client, environment: self.environment) { [weak self] server in
-            self?.context.directory.mislead(client, by: server)
-            self?.ownersChanged(client)
+            self?.misled(client, by: server)
         }
         self.routes[client] = route
         if let session = self.session(named: client), !session.driver.isEnded {
@@ -36,6 +37,15 @@ extension ServerLoop {
         }
         self.ownersChanged(client)
         return route
+    }
+
+    private func misled(_ client: String, by server: ServerName) {
+        self.context.directory.mislead(client, by: server)
+        self.ownersChanged(client)
+        self.environment.eventLoop.assumeIsolated().scheduleTask(in: Self.distrust) { [weak self] in
+            self?.context.directory.forgive(client, by: server)
+            self?.ownersChanged(client)
+        }
     }
 
     /// The servers that hold a client are others now, or a session with one of them is.
@@ -50,7 +60,7 @@ extension ServerLoop {
     }
 
     func allOwnersChanged() {
-        for client in self.routes.keys.sorted() { self.ownersChanged(client) }
+        for client in self.routes.keys { self.ownersChanged(client) }
     }
 
     /// Gives up the ways that nobody used for a while. To be called now and then.
@@ -74,7 +84,7 @@ extension ServerLoop {
     }
 
     private func eachRoute(_ body: (ClientRoute) -> Void) {
-        for client in self.routes.keys.sorted() { if let route = self.routes[client] { body(route) } }
+        for route in self.routes.values { body(route) }
     }
 
     // MARK: To a service

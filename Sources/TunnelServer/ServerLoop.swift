@@ -41,6 +41,7 @@ final class ServerLoop: LinkHost {
             })
         self.lanes = PeerLanes(logger: context.logger) { lane(index, $0, $1, environment) }
         way.loop = self
+        self.ports.onVerdict = { [weak self] holder in self?.byName[holder.client]?.portSettled() }
         self.watchLanes()
         LoopLag.watch(self.environment)
     }

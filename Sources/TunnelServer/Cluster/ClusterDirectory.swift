@@ -23,8 +23,10 @@ final class ClusterDirectory: Sendable {
     }
 
     private struct State {
+        /// The clients of this server.
+        var own: [String: ClientRecord] = [:]
         var owners: [String: [ServerName: ClientRecord]] = [:]
-        /// Registrations that led to a server which did not hold the client; of no use until they change.
+        /// Registrations that led to a server which did not hold the client; of no use for a while.
         var stale: [String: [ServerName: ClientRecord]] = [:]
         var services: [String: [ServerName: ServiceRecord]] = [:]
         var servers: [ServerName: ServerRecord] = [:]
@@ -144,7 +146,10 @@ final class ClusterDirectory: Sendable {
 
     /// A client of this server: what it has registered, nil when its session is over.
     func publish(client: String, _ record: ClientRecord?) {
-        let emit = self.state.withLock { $0.emit }
+        let emit = self.state.withLock { state in
+            state.own[client] = record
+            return state.emit
+        }
         self.changePorts { $0.set(PortTable.Source(server: self.name, client: client), record, now: BootClock.now) }
         emit(.set(RegistryKey(.client, client), record.map { .client($0) }))
     }
@@ -171,6 +176,15 @@ final class ClusterDirectory: Sendable {
         self.state.withLock { state in
             guard let record = state.owners[client]?[server] else { return }
             state.stale[client, default: [:]][server] = record
+        }
+    }
+
+    /// Believes the registry again. A server refuses a client also while its link is broken for a moment, and its
+    /// registration does not change when the link is back.
+    func forgive(_ client: String, by server: ServerName) {
+        self.state.withLock { state in
+            state.stale[client]?[server] = nil
+            if state.stale[client]?.isEmpty == true { state.stale[client] = nil }
         }
     }
 
@@ -210,12 +224,19 @@ final class ClusterDirectory: Sendable {
     }
 
     private func set(_ owner: ServerName, _ client: String, _ record: ClientRecord?) {
-        let listener = self.state.withLock { state in
+        let (listener, emit, own) = self.state.withLock { state in
             state.owners[client, default: [:]][owner] = record
             if state.owners[client]?.isEmpty == true { state.owners[client] = nil }
             state.stale[client]?[owner] = nil
             if state.stale[client]?.isEmpty == true { state.stale[client] = nil }
-            return state.listeners.client
+            return (state.listeners.client, state.emit, state.own[client])
+        }
+        // Of two instances of a worker the one with the older session may be gone without a word: that server did not know of
+        // this one when it came here.
+        if let own, let record, own.installation == record.installation, own.instance != record.instance,
+            record.since < own.since
+        {
+            emit(.ghost(client: client, instance: record.instance, owner: owner))
         }
         self.changePorts { $0.set(PortTable.Source(server: owner, client: client), record, now: BootClock.now) }
         listener(client)

@@ -109,7 +109,7 @@ final class ClusterEffects: Sendable {
     // MARK: Ports
 
     private func leave(_ port: UInt16, _ token: Ballot) {
-        let closed = self.context.loops.map { loop in loop.eventLoop.flatSubmit { loop.value.ports.close(port) } }
+        let closed = self.context.loops.map { loop in loop.eventLoop.flatSubmit { loop.value.ports.review(port) } }
         let directory = self.context.directory
         EventLoopFuture.andAllComplete(closed, on: self.control).whenComplete { _ in directory.hasLeft(port, token: token) }
     }

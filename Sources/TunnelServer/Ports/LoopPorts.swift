@@ -29,6 +29,8 @@ final class LoopPorts {
     private var retries: [UInt16: Scheduled<Void>] = [:]
     private var waiting: [UInt16: [() -> Void]] = [:]
     private var isClosed = false
+    /// It is known now whether a port could be bound for its holder.
+    var onVerdict: ((PortHolder) -> Void)?
 
     init(
         context: ServerContext, environment: TransportEnvironment, isHome: @escaping (_ client: String) -> Bool,
@@ -45,17 +47,25 @@ final class LoopPorts {
         if case .failed(let reason)? = self.table[port]?.stage { reason } else { nil }
     }
 
+    /// Why this server does not listen on ports that it should listen on.
+    var problems: [UInt16: String] {
+        self.table.compactMapValues { if case .failed(let reason) = $0.stage { reason } else { nil } }
+    }
+
     func isListening(on port: UInt16) -> Bool {
         if case .bound? = self.table[port]?.stage { true } else { false }
     }
 
-    /// Listens where that is wanted now, for whom it is wanted, and nowhere else.
-    func review(_ port: UInt16) {
+    /// Listens where that is wanted now, for whom it is wanted, and nowhere else. The future succeeds when the kernel listens
+    /// for nobody else any longer.
+    @discardableResult
+    func review(_ port: UInt16) -> EventLoopFuture<Void> {
         let wanted =
             self.isClosed ? nil : self.context.directory.wantedHolder(of: port).flatMap { self.isHome($0.client) ? $0 : nil }
-        if self.table[port]?.holder == wanted, wanted != nil { return }
-        _ = self.close(port)
-        if let wanted { self.bind(port, for: wanted) }
+        if self.table[port]?.holder == wanted, wanted != nil { return self.environment.eventLoop.makeSucceededVoidFuture() }
+        let closed = self.close(port)
+        if let wanted { self.bind(port, for: wanted) } else { self.attempts[port] = nil }
+        return closed
     }
 
     func reviewAll() {
@@ -71,7 +81,10 @@ final class LoopPorts {
     /// Listens nowhere, for a drain or for good.
     func closeAll() {
         self.isClosed = true
-        for port in self.table.keys.sorted() { _ = self.close(port) }
+        for port in self.table.keys.sorted() {
+            _ = self.close(port)
+            self.attempts[port] = nil
+        }
     }
 
     func openAll() {
@@ -79,8 +92,7 @@ final class LoopPorts {
         self.reviewAll()
     }
 
-    /// The future succeeds when the kernel listens no longer.
-    func close(_ port: UInt16) -> EventLoopFuture<Void> {
+    private func close(_ port: UInt16) -> EventLoopFuture<Void> {
         self.retries.removeValue(forKey: port)?.cancel()
         defer { self.settle(port) }
         guard let old = self.table.removeValue(forKey: port), case .bound(let listener) = old.stage else {
@@ -119,6 +131,7 @@ final class LoopPorts {
         self.attempts[port] = nil
         self.context.logger.info("mapped port is listening", metadata: self.metadata(port, holder))
         self.settle(port)
+        self.onVerdict?(holder)
     }
 
     private func failed(_ port: UInt16, _ holder: PortHolder, _ reason: String) {
@@ -138,6 +151,7 @@ final class LoopPorts {
             self.review(port)
         }
         self.settle(port)
+        self.onVerdict?(holder)
     }
 
     private func settle(_ port: UInt16) {

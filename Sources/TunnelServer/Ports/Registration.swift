@@ -32,6 +32,8 @@ final class Registration {
     private var version: UInt64 = 0
     private var isClosed = false
     private var hasRegistered = false
+    /// What the client was told last.
+    private var told: [ExposureResult]?
     /// The client's first answer waits for the leader, for a while.
     private var isPatient = false
     private var isPatienceOver = false
@@ -161,6 +163,7 @@ final class Registration {
         case .done: break
         }
         self.table[exposure] = entry
+        self.publish()
         self.answerWhenSettled()
     }
 
@@ -223,12 +226,23 @@ final class Registration {
 
     private func answer(_ version: UInt64) {
         guard !self.isClosed, version == self.version else { return }
-        let results = self.entries.map { entry in
+        let results = self.results
+        self.told = results
+        self.driver.send(.registered(Registered(version: version, results: results)))
+    }
+
+    private var results: [ExposureResult] {
+        self.entries.map { entry in
             ExposureResult(
                 name: entry.declaration.name, mappedPort: entry.port ?? entry.declaration.mappedPort,
                 problem: self.problem(of: entry))
         }
-        self.driver.send(.registered(Registered(version: version, results: results)))
+    }
+
+    /// Whether a port is bound here is known, or has changed: the client is told if that is news.
+    func portSettled() {
+        guard let told = self.told, told != self.results else { return }
+        self.answerWhenSettled()
     }
 
     /// Why an exposure is not in force at this server.

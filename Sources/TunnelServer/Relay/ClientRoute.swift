@@ -44,13 +44,10 @@ final class ClientRoute {
         self.localEnded()
         let path = self.opener.began(driver, rank: 0)
         self.local = path
-        self.opener.prefer(path)
     }
 
     func localLinked() {
-        guard let local = self.local else { return }
-        self.opener.linked(local)
-        self.opener.prefer(local)
+        if let local = self.local { self.opener.linked(local) }
     }
 
     func localLost() { if let local = self.local { self.opener.lost(local) } }
@@ -63,10 +60,13 @@ final class ClientRoute {
 
     /// Only whether it answers counts; its round trip is no reason to go elsewhere.
     func localHeartbeat(_ report: HeartbeatReport) {
-        guard let local = self.local else { return }
-        let wasSuspect = self.opener.isSuspect(local)
-        self.opener.heartbeat(local, HeartbeatReport(roundTrip: nil, isLate: report.isLate, answeredPing: report.answeredPing))
-        if wasSuspect, !self.opener.isSuspect(local) { self.opener.prefer(local) }
+        if let local = self.local { self.note(report, of: local) }
+    }
+
+    /// There are many routes and each heartbeat goes to all of them: what changes nothing is not looked at further.
+    private func note(_ report: HeartbeatReport, of path: PathID) {
+        guard report.isLate || self.opener.isSuspect(path) else { return }
+        self.opener.heartbeat(path, HeartbeatReport(roundTrip: nil, isLate: report.isLate, answeredPing: report.answeredPing))
     }
 
     // MARK: Other servers
@@ -82,7 +82,7 @@ final class ClientRoute {
                 self.names[path] = name
                 if !driver.isAttached { self.opener.lost(path) }
             }
-            if let path = self.relays[name] { self.opener.drains(path, isDraining) }
+            if let path = self.relays[name] { self.opener.retires(path, isDraining) }
         }
     }
 
@@ -91,8 +91,7 @@ final class ClientRoute {
     func relayLost(_ name: ServerName) { if let path = self.relays[name] { self.opener.lost(path) } }
 
     func relayHeartbeat(_ name: ServerName, _ report: HeartbeatReport) {
-        guard let path = self.relays[name] else { return }
-        self.opener.heartbeat(path, HeartbeatReport(roundTrip: nil, isLate: report.isLate, answeredPing: report.answeredPing))
+        if let path = self.relays[name] { self.note(report, of: path) }
     }
 
     func relayEnded(_ name: ServerName) {

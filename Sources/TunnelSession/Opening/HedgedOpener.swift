@@ -225,6 +225,8 @@ package struct HedgedOpener: Sendable {
     private func reasonNotToWait(_ opening: Opening, _ now: Moment) -> Refusal? {
         let comesSoon = self.choice.hasUnlinked || self.expectsSessionUntil.map { now < $0 } == true
         if comesSoon || self.choice.paths.isEmpty { return nil }
+        // Whoever is looked for was there a moment ago, and may be on its way to another server.
+        if opening.refusal?.code == .notHere { return nil }
         if let refusal = opening.refusal { return refusal }
         return self.choice.hasUsable ? nil : Refusal(.draining, "the servers are draining")
     }
@@ -270,8 +272,10 @@ package struct HedgedOpener: Sendable {
 
 extension HedgedOpener {
     /// A session stands, with a link. `rank` is random.
-    package mutating func pathBegan(_ path: PathID, rank: UInt64, now: Moment) {
-        self.choice.add(path, rank: rank)
+    package mutating func pathBegan(
+        _ path: PathID, rank: UInt64, preference: PathPreference = .first, now: Moment
+    ) {
+        self.choice.add(path, rank: rank, preference: preference)
         self.pathIsBack(path, now)
     }
 
@@ -317,6 +321,11 @@ extension HedgedOpener {
     package mutating func path(_ path: PathID, drains: Bool, now: Moment) {
         self.choice.update(path) { $0.isDraining = drains }
         if !drains { self.pathIsBack(path, now) }
+    }
+
+    /// How gladly new streams go there.
+    package mutating func path(_ path: PathID, preference: PathPreference) {
+        self.choice.update(path) { $0.preference = preference }
     }
 
     /// What the heartbeat says. `answeredPing`: when the last PING that was answered had been sent.

@@ -77,7 +77,7 @@ struct Opening: Sendable {
 
     /// The first refusal tells most, unless it only said that another place should be asked.
     mutating func note(_ refusal: Refusal) {
-        guard let known = self.refusal, known.code != .draining, known.code != .busy else {
+        guard let known = self.refusal, known.code != .draining, known.code != .busy, known.code != .notHere else {
             self.refusal = refusal
             return
         }

@@ -22,6 +22,17 @@ package struct Offer: Equatable, Sendable {
     }
 }
 
+/// Which of several paths that can serve a destination is taken, before round trips are compared: the lowest.
+package enum PathPreference: Int, Comparable, Sendable {
+    case first
+    /// It leads over another process, which costs more.
+    case second
+    /// The other end is about to stop. It still serves what has no other way.
+    case last
+
+    package static func < (left: PathPreference, right: PathPreference) -> Bool { left.rawValue < right.rawValue }
+}
+
 /// What the choice knows of one path.
 struct Path: Sendable {
     /// How well a path serves a destination, the best first.
@@ -39,6 +50,7 @@ struct Path: Sendable {
 
     /// Decides between paths that are equally good; random, so that a fleet spreads.
     let rank: UInt64
+    var preference: PathPreference
     /// A link carries the session now.
     var isLinked = true
     /// The other end takes no new streams.
@@ -58,7 +70,10 @@ struct Path: Sendable {
     /// How many missing ACCEPTED in a row make a path suspect.
     private static let missesForSuspicion = 3
 
-    init(rank: UInt64) { self.rank = rank }
+    init(rank: UInt64, preference: PathPreference = .first) {
+        self.rank = rank
+        self.preference = preference
+    }
 
     var isSuspect: Bool { self.isHeartbeatLate || self.unansweredSince != nil }
 

@@ -17,8 +17,8 @@ package struct PathChoice: Sendable {
 
     // MARK: What is known
 
-    mutating func add(_ id: PathID, rank: UInt64) {
-        self.paths[id] = Path(rank: rank)
+    mutating func add(_ id: PathID, rank: UInt64, preference: PathPreference = .first) {
+        self.paths[id] = Path(rank: rank, preference: preference)
         self.settle()
     }
 
@@ -76,13 +76,14 @@ package struct PathChoice: Sendable {
     func next(for destination: Destination, besides tried: [PathID], onlyFit: Bool = false) -> PathID? {
         var best: [PathID] = []
         var bestFitness = Path.Fitness.unoffered
+        var bestPreference = PathPreference.last
         for (id, path) in self.paths where path.isUsable && !tried.contains(id) {
             let fitness = path.fitness(for: destination)
             if onlyFit, fitness == .unhealthy || fitness == .unoffered { continue }
-            if fitness < bestFitness || best.isEmpty {
+            if best.isEmpty || (fitness, path.preference) < (bestFitness, bestPreference) {
                 best = [id]
-                bestFitness = fitness
-            } else if fitness == bestFitness {
+                (bestFitness, bestPreference) = (fitness, path.preference)
+            } else if (fitness, path.preference) == (bestFitness, bestPreference) {
                 best.append(id)
             }
         }
@@ -91,8 +92,10 @@ package struct PathChoice: Sendable {
         return self.nearest(of: best)
     }
 
-    /// Of those whose round trip is hardly above the lowest, the one with the lowest rank.
-    private func nearest(of candidates: [PathID]) -> PathID? {
+    /// Of the most preferred whose round trip is hardly above the lowest, the one with the lowest rank.
+    private func nearest(of all: [PathID]) -> PathID? {
+        let preference = all.compactMap { self.paths[$0]?.preference }.min()
+        let candidates = all.filter { self.paths[$0]?.preference == preference }
         let trips = candidates.compactMap { self.paths[$0]?.roundTrip }
         let limit = trips.min().map { Self.indifferent(to: $0) }
         return candidates.filter { id in
@@ -120,8 +123,8 @@ package struct PathChoice: Sendable {
 
     /// Moves to a path that has been clearly nearer than the preferred one for long.
     mutating func reconsider(now: Moment) {
-        guard let preferred = self.preferred, let current = self.paths[preferred]?.roundTrip else { return }
-        let nearer = self.paths.filter { $0.key != preferred && $0.value.isWell }
+        guard let preferred = self.preferred, let path = self.paths[preferred], let current = path.roundTrip else { return }
+        let nearer = self.paths.filter { $0.key != preferred && $0.value.isWell && $0.value.preference <= path.preference }
             .filter { $0.value.roundTrip.map { Self.indifferent(to: $0) < current } ?? false }
         guard let best = self.nearest(of: nearer.keys.sorted()) else {
             self.challenger = nil

@@ -91,13 +91,14 @@ package final class StreamOpener {
 
     /// A session with a link; gives the name by which it is spoken of from now on. `rank` is random, or says which of
     /// several sessions to prefer.
-    /// - Parameter isRelay: the other end is a server that passes streams on.
+    /// - Parameter isRelay: the other end is a server that passes streams on: it is asked where no session of this end's own
+    ///   is well, whatever the round trips say.
     package func began(_ session: SessionDriver, rank: UInt64, isRelay: Bool = false) -> PathID {
         self.lastPath += 1
         let path = PathID(self.lastPath)
         self.sessions[path] = session
         if isRelay { self.relays.insert(path) }
-        self.change { $0.pathBegan(path, rank: rank, now: $1) }
+        self.change { $0.pathBegan(path, rank: rank, preference: isRelay ? .second : .first, now: $1) }
         return path
     }
 
@@ -119,6 +120,11 @@ package final class StreamOpener {
     }
 
     package func drains(_ path: PathID, _ drains: Bool) { self.change { $0.path(path, drains: drains, now: $1) } }
+
+    /// A server that passes streams on is about to stop, or is not any more: it is asked when nobody else is left.
+    package func retires(_ relay: PathID, _ retires: Bool) {
+        self.change { opener, _ in opener.path(relay, preference: retires ? .last : .second) }
+    }
 
     package func heartbeat(_ path: PathID, _ report: HeartbeatReport) {
         self.change {

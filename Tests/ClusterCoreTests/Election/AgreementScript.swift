@@ -71,10 +71,10 @@ struct AgreementScript {
         case "timeout": self.world.timeout(name)
         case "wait": self.world.advance(name, by: .milliseconds(Int(words[2]) ?? 0))
         case "store": for name in words[1] { self.world.store(String(name)) }
-        case "settle": self.world.settle()
+        case "settle": self.past += self.world.settle()
         case "elect":
             self.world.timeout(name)
-            self.world.settle()
+            self.past += self.world.settle()
             self.world.log = []
         case "unbind": self.world.unbind(name)
         case "state": self.state(name)

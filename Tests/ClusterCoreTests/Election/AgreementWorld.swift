@@ -41,6 +41,8 @@ struct AgreementWorld {
     private(set) var links: Set<[ServerName]> = []
     /// What was done since it was last taken, in words.
     var log: [String] = []
+    /// What was done since it was last taken, for judges; only where no log is kept.
+    var seen: [(name: ServerName, action: ClusterAction)] = []
     var rng: MembershipRandom
     var retention = Duration.seconds(24 * 3_600)
     var ports: [ClosedRange<UInt16>] = [20_000...20_002]
@@ -185,17 +187,22 @@ struct AgreementWorld {
         self.apply(.timer, to: name)
     }
 
-    /// Delivers all letters and writes all disks, until nothing is left to do.
-    mutating func settle(rounds: Int = 1_000) {
+    /// Delivers all letters and writes all disks, until nothing is left to do. What was delivered is returned.
+    @discardableResult
+    mutating func settle(rounds: Int = 1_000) -> [Letter] {
+        var delivered: [Letter] = []
         for _ in 0..<rounds {
-            if !self.letters.isEmpty {
-                self.deliver(self.letters.removeFirst())
+            if let letter = self.letters.first {
+                self.letters.removeFirst()
+                self.deliver(letter)
+                delivered.append(letter)
             } else if let name = self.names.first(where: { self.places[$0]?.unstored.isEmpty == false && self.isUp($0) }) {
                 self.store(name)
             } else {
-                return
+                break
             }
         }
+        return delivered
     }
 
     // MARK: Events
@@ -208,6 +215,7 @@ struct AgreementWorld {
         self.places[name]?.node = node
         var sent: [(text: String, to: [ServerName])] = []
         for action in actions { self.perform(action, of: name, &sent) }
+        if !self.keepsLog { self.seen += actions.map { (name, $0) } }
         for (text, receivers) in sent { self.log.append("\(name)→\(receivers.joined()) \(text)") }
         self.deliverInstant()
     }
