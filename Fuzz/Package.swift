@@ -43,6 +43,7 @@ let package = Package(
         fuzzTarget("FrameDecoderFuzz", checks: "WireChecks"),
         fuzzTarget("HandshakeMessagesFuzz", checks: "WireChecks"),
         fuzzTarget("ControlMessagesFuzz", checks: "WireChecks"),
+        fuzzTarget("ClusterMessagesFuzz", checks: "WireChecks"),
         fuzzTarget("SessionFuzz", checks: "SessionChecks"),
         fuzzTarget("ConfigFuzz", checks: "SettingsChecks"),
     ])

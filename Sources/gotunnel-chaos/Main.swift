@@ -8,5 +8,7 @@ struct GotunnelChaos: AsyncParsableCommand {
         commandName: "gotunnel-chaos",
         abstract: "Rehearses failures with real programs, and says what the traffic noticed.",
         version: "gotunnel-chaos \(Version.current)",
-        subcommands: [ContinuityCommand.self, SimulateCommand.self, TrafficCommand.self, BackendCommand.self])
+        subcommands: [
+            ContinuityCommand.self, ClusterCommand.self, SimulateCommand.self, TrafficCommand.self, BackendCommand.self,
+        ])
 }

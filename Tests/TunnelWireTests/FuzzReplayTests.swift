@@ -3,12 +3,13 @@ import Testing
 
 /// Runs the inputs that the fuzz targets start from, and every input that ever broke one, through the same checks.
 @Suite struct FuzzReplayTests {
-    @Test(arguments: ["FrameDecoderFuzz", "HandshakeMessagesFuzz", "ControlMessagesFuzz"])
+    @Test(arguments: ["FrameDecoderFuzz", "HandshakeMessagesFuzz", "ControlMessagesFuzz", "ClusterMessagesFuzz"])
     func replay(target: String) throws {
         let check =
             switch target {
             case "FrameDecoderFuzz": FrameDecoderCheck.run
             case "HandshakeMessagesFuzz": MessageChecks.handshake
+            case "ClusterMessagesFuzz": ClusterChecks.message
             default: MessageChecks.control
             }
         let seeds = try Self.inputs("corpus", target)

@@ -14,7 +14,7 @@ package enum MessageChecks {
 
     /// The body of the fuzz target for all the other messages.
     package static func control(_ input: [UInt8]) -> String? {
-        switch Self.choose(input, of: 11) {
+        switch Self.choose(input, of: 14) {
         case 0: Self.roundTrip(Register.self, input, names: { $0.exposures.map(\.name) }) ?? Self.controlMessage(.register, input)
         case 1:
             Self.roundTrip(
@@ -28,8 +28,31 @@ package enum MessageChecks {
         case 7: Self.roundTrip(Reset.self, input)
         case 8: Self.roundTrip(Close.self, input, texts: { [$0.reason] })
         case 9: Self.roundTrip(Peers.self, input, names: \.names, hosts: \.hosts) ?? Self.controlMessage(.peers, input)
-        default: Self.roundTrip(Move.self, input, names: { [$0.server] }) ?? Self.controlMessage(.move, input)
+        case 10: Self.roundTrip(Move.self, input, names: { [$0.server] }) ?? Self.controlMessage(.move, input)
+        case 11: Self.roundTrip(Gossip.self, input) ?? Self.controlMessage(.gossip, input)
+        case 12: Self.roundTrip(ClusterFrame.self, input)
+        default: Self.fragments(input)
         }
+    }
+
+    /// Fragments as a peer might send them: each begins with two octets, its length and whether more follows.
+    private static func fragments(_ input: [UInt8]) -> String? {
+        var assembler = FragmentAssembler(limit: 256)
+        var (rest, gathered): (ArraySlice<UInt8>, [UInt8]) = (input.dropFirst(), [])
+        while let length = rest.popFirst(), let flags = rest.popFirst() {
+            let (piece, hasMore) = (rest.prefix(Int(length)), flags & 1 == 1)
+            rest = rest.dropFirst(Int(length))
+            gathered += piece
+            guard let message = try? assembler.add(ByteBuffer(bytes: piece), hasMore: hasMore) else {
+                // Either more is to come, or the message is too long and its session ends.
+                if gathered.count > 256 { return assembler.heldBytes <= 256 ? nil : "more is held than a message may be long" }
+                if !hasMore { return "a message of \(gathered.count) bytes is missing" }
+                continue
+            }
+            if hasMore || Array(message.readableBytesView) != gathered { return "a message is not what its fragments were" }
+            gathered = []
+        }
+        return nil
     }
 
     private static func choose(_ input: [UInt8], of count: UInt8) -> UInt8 { (input.first ?? 0) % count }

@@ -104,7 +104,7 @@ package struct ReferenceDecoder {
     /// The largest payload of a type, nil for the types that version 1 of the protocol does not know.
     private static func limit(_ type: UInt8) -> Int? {
         switch type {
-        case 0x05, 0x10, 0x11, 0x12, 0x95: 65_536
+        case 0x05, 0x10, 0x11, 0x12, 0x17, 0x60, 0x95: 65_536
         case 0x01...0x08, 0x13, 0x14, 0x96: 2_048
         case 0x41...0x44: 512
         case 0x50: 4_096

@@ -29,12 +29,19 @@ final class GroupServer: Sendable {
         self.bind = "127.0.0.\(number)"
         self.admin = AdminAccess(socket: folder["s\(number).sock"])
         self.backend = try await NamedBackend.start(number)
-        // Each has a token file of its own, so that a test can give one another token.
+        // Each has files of its own, so that a test can give one another token or another secret.
         try folder.write(self.tokenFile, folder.read("token"))
+        try folder.write(self.secretFile, Self.secret)
     }
 
     var name: String { "server-\(self.number)" }
     var tokenFile: String { "token-\(self.number)" }
+    var secretFile: String { "secret-\(self.number)" }
+    /// The state directory.
+    var state: String { "ss\(self.number)" }
+
+    /// What the servers of a cluster prove to each other.
+    static let secret = String(repeating: "0f1e2d3c", count: 8)
 
     /// The port that it listens on for links.
     var linkPort: Int { self.listens.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
@@ -52,9 +59,10 @@ final class GroupServer: Sendable {
         }
     }
 
-    func begin(in folder: TemporaryFolder) throws {
-        let arguments = ["--config", folder["server-\(self.number).yaml"]]
-        let program = try RunningProgram.start(try Programs.server, arguments, name: self.name, in: folder)
+    /// `command`: a program and its arguments that run the server's, such as `unshare`.
+    func begin(in folder: TemporaryFolder, by command: [String] = []) throws {
+        let whole = command + [try Programs.server, "--config", folder["server-\(self.number).yaml"]]
+        let program = try RunningProgram.start(whole[0], Array(whole.dropFirst()), name: self.name, in: folder)
         self.started.withLock { $0.append(program) }
     }
 

@@ -19,8 +19,16 @@ struct GroupSetup: Sendable {
     var hasOnePort = false
     /// Whether the client exposes something on a mapped port, the same on every server.
     var hasExposure = false
+    /// Whether it exposes the same a second time, as `picked`, on a port that the leader is to choose.
+    var hasPicked = false
+    /// What else it exposes, each a mapping in braces.
+    var exposures: [String] = []
     /// Whether the servers are configured as peers of each other.
     var isCluster = false
+    /// So many of them, from the first on, found the cluster; nil: all. Those after them name the founders and themselves.
+    var founders: Int?
+    /// Further lines of the `cluster` section of every server, without indentation.
+    var cluster = ""
     /// Whether each server says where it is reached.
     var advertises = false
     /// What the client's file names, by number of the server; nil: all of them.
@@ -41,6 +49,8 @@ final class ServerGroup: Sendable {
     let forward: Int
     /// The port of the exposure `web`, the same on all servers.
     let mapped: Int
+    /// What a leader may choose from.
+    let pickable: [Int]
     /// What the client exposes; it calls itself `0`.
     let exposed: NamedBackend
     let clientAdmin: AdminAccess
@@ -51,6 +61,7 @@ final class ServerGroup: Sendable {
         self.folder = folder
         self.forward = try FreePorts.one()
         self.mapped = try FreePorts.one()
+        self.pickable = try (0..<4).map { _ in try FreePorts.one() }
         self.clientAdmin = AdminAccess(socket: folder["c.sock"])
         self.exposed = try await NamedBackend.start(0)
         try await runWell(try Programs.ctl, ["token", "new", "--client", Self.clientName, "--output", folder["token"]])
@@ -58,7 +69,6 @@ final class ServerGroup: Sendable {
         var servers: [GroupServer] = []
         for number in 1...setup.servers { servers.append(try await GroupServer(number, port: shared, setup, in: folder)) }
         self.servers = servers
-        try folder.write("secret", String(repeating: "0f1e2d3c", count: 8))
         for server in servers { try self.write(server) }
         try self.writeClient(setup)
     }
@@ -93,18 +103,31 @@ final class ServerGroup: Sendable {
     func write(_ server: GroupServer, more: String = "") throws {
         var lines = [
             "name: \(server.name)", "addr: \"\(server.listens)\"", "state_dir: \"\(self.folder["ss\(server.number)"])\"",
-            "admin: {socket: \"\(server.admin.socket)\"}", "exposures: {bind: \"\(server.bind)\"}",
+            "admin: {socket: \"\(server.admin.socket)\"}", "exposures: {bind: \"\(server.bind)\"\(self.ranges)}",
             "tokens: [{id: one, token_file: \"\(self.folder[server.tokenFile])\", clients: [\(Self.clientName)]}]",
             "services:", "  who:", "    targets: [\"127.0.0.1:\(server.backend.port)\"]",
         ]
         lines += Self.lines(self.setup.service).map { "    \($0)" }
         if self.setup.advertises { lines.append("advertise: [\"\(server.address)\"]") }
         if self.setup.isCluster {
-            let peers = self.servers.map { "\"\($0.address)\"" }.joined(separator: ", ")
-            lines += ["cluster:", "  advertise: \"\(server.address)\"", "  peers: [\(peers)]"]
-            lines.append("  secret_file: \"\(self.folder["secret"])\"")
+            let founders = self.servers.prefix(self.setup.founders ?? self.servers.count)
+            let peers = founders + (founders.contains { $0 === server } ? [] : [server])
+            lines += self.clusterLines(server, peers: Array(peers)).map { "  \($0)" }
         }
         try self.write("server-\(server.number)", section: "server", lines + Self.lines(self.setup.server) + Self.lines(more))
+    }
+
+    /// The `cluster` section of a server, without indentation.
+    private func clusterLines(_ server: GroupServer, peers: [GroupServer]) -> [String] {
+        let addresses = peers.map { "\"\($0.address)\"" }.joined(separator: ", ")
+        let own = ["advertise: \"\(server.address)\"", "peers: [\(addresses)]"]
+        return own + ["secret_file: \"\(self.folder[server.secretFile])\""] + Self.lines(self.setup.cluster)
+    }
+
+    /// The ports that may be mapped, in the order in which a leader chooses.
+    private var ranges: String {
+        guard self.setup.hasPicked else { return "" }
+        return ", ports: [" + (self.pickable + [self.mapped]).map { "\"\($0)\"" }.joined(separator: ", ") + "]"
     }
 
     /// Writes the client's file anew; of the setup, what concerns the client.
@@ -115,9 +138,11 @@ final class ServerGroup: Sendable {
             "token_file: \"\(self.folder["token"])\"", "forwards: [{listen: \"127.0.0.1:\(self.forward)\", service: who}]",
         ]
         if !setup.client.contains("server_addrs") { lines.append("server_addrs: [\(listed.joined(separator: ", "))]") }
-        if setup.hasExposure {
-            lines.append("exposures: [{name: web, target: \"127.0.0.1:\(self.exposed.port)\", remote_port: \(self.mapped)}]")
-        }
+        let target = "target: \"127.0.0.1:\(self.exposed.port)\""
+        var exposures = setup.hasExposure ? ["{name: web, \(target), remote_port: \(self.mapped)}"] : []
+        if setup.hasPicked { exposures.append("{name: picked, \(target), remote_port: 0}") }
+        exposures += setup.exposures
+        if !exposures.isEmpty { lines.append("exposures: [\(exposures.joined(separator: ", "))]") }
         try self.write("client", section: "client", lines + Self.lines(setup.client))
     }
 
