@@ -13,7 +13,7 @@ extension Session {
         if self.replay.mustFinishFrame { return self.replay.nextReplay() }
         if let frame = self.nextUnsequenced(now: now) { return frame }
         if self.replay.isReplaying { return self.replay.nextReplay() }
-        if let frame = self.control.popFirst() {
+        if let frame = self.nextControl() {
             self.controlQueued -= frame.readableBytes
             return self.sequence(frame, isControl: true)
         }

@@ -17,8 +17,9 @@ extension Session {
         while self.nextStream == 0 || self.streams[self.nextStream] != nil { self.nextStream &+= 2 }
         let id = self.nextStream
         self.nextStream &+= 2
-        self.streams[id] = StreamState(phase: .opening)
-        self.enqueueControl(open.frame(stream: id))
+        let frame = open.frame(stream: id)
+        self.streams[id] = StreamState(phase: .opening, unsentOpen: frame.readableBytes)
+        self.enqueueControl(frame)
         return id
     }
 
@@ -68,21 +69,36 @@ extension Session {
         self.forget(id)
         // A stream whose both ends are finished is over for the peer; only bytes on their way out were left here.
         guard !(stream.isFinSent && stream.isRemoteFinished) else { return }
-        if stream.phase == .opening, self.withdrawOpen(id) { return }
+        guard stream.unsentOpen == 0 else { return self.withdrawOpen(id, bytes: stream.unsentOpen) }
         self.enqueueControl(Reset(code).frame(stream: id))
     }
 
-    /// Takes back an OPEN that has not been sent yet: the peer never hears of the stream. True when there was one.
-    private mutating func withdrawOpen(_ id: StreamID) -> Bool {
-        let isIt: (ByteBuffer) -> Bool = { frame in
-            frame.getInteger(at: frame.readerIndex, as: UInt64.self).map { packed in
-                let header = FrameHeader(packed: packed)
-                return header.stream == id && header.type == .open
-            } ?? false
+    /// Takes back an OPEN that has not been sent yet: the peer never hears of the stream. The frame stays in the queue until
+    /// most of what waits there is of that kind, because looking for each would take longer the more there are.
+    private mutating func withdrawOpen(_ id: StreamID, bytes: Int) {
+        self.controlQueued -= bytes
+        self.withdrawn.insert(id)
+        guard self.withdrawn.count * 2 >= self.control.count else { return }
+        self.dropWithdrawn()
+    }
+
+    /// Removes from the queue what was taken back.
+    mutating func dropWithdrawn() {
+        guard !self.withdrawn.isEmpty else { return }
+        let withdrawn = self.withdrawn
+        self.control.removeAll { frame in frame.openedStream.map(withdrawn.contains) ?? false }
+        self.withdrawn = []
+    }
+
+    /// The next control frame that is still wanted.
+    mutating func nextControl() -> ByteBuffer? {
+        while let frame = self.control.popFirst() {
+            guard let id = frame.openedStream else { return frame }
+            guard self.withdrawn.remove(id) == nil else { continue }
+            self.streams[id]?.unsentOpen = 0
+            return frame
         }
-        guard let index = self.control.lastIndex(where: isIt) else { return false }
-        self.controlQueued -= self.control.remove(at: index).readableBytes
-        return true
+        return nil
     }
 
     /// The local program has taken `bytes` of what `data` events delivered.
@@ -150,5 +166,14 @@ extension Session {
         self.queuedFootprint -= stream.outbound.footprint
         self.outstanding -= stream.incoming.outstanding
         self.windowGrowth -= stream.incoming.growth
+    }
+}
+
+extension ByteBuffer {
+    /// The stream of a frame that is an OPEN, nil for any other.
+    fileprivate var openedStream: StreamID? {
+        guard let packed = self.getInteger(at: self.readerIndex, as: UInt64.self) else { return nil }
+        let header = FrameHeader(packed: packed)
+        return header.type == .open ? header.stream : nil
     }
 }

@@ -22,6 +22,8 @@ package struct Session: Sendable {
     /// Control frames that are not sequenced yet.
     var control: Deque<ByteBuffer> = []
     var controlQueued = 0
+    /// Streams whose OPEN is among the control frames but is not to be sent.
+    var withdrawn: Set<StreamID> = []
     var creditDue: Deque<StreamID> = []
     var hungry: Deque<StreamID> = []
     var pongMark: UInt64?

@@ -22,6 +22,8 @@ struct StreamState: Sendable {
     }
 
     var phase: Phase
+    /// Bytes of its OPEN frame while that is queued; 0 once it was sent.
+    var unsentOpen = 0
     var outbound = OutboundQueue()
     /// Bytes that may still be sent.
     var sendCredit = Limits.initialCredit
