@@ -115,7 +115,8 @@ package struct ClusterNode: Sendable {
             term: self.election.term, nextRound: self.election.nextRound,
             servers: Dictionary(
                 self.members.map { ($0.name, $0.id) }, uniquingKeysWith: { first, _ in first }),
-            claimed: self.claims.ports)
+            claimed: self.claims.ports,
+            reachable: Set(self.linked.keys).union([self.configuration.name]))
     }
 
     /// The peers that the registry may talk to.

@@ -99,7 +99,9 @@ enum ClusterExposures {
         let unbound = await server.eachLoop { $0.ports.problems }.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
         for (holder, row) in rows {
             // Wherever the client is linked, this server's own port does not lead to it.
-            guard row.isHealthy, let problem = row.port.flatMap({ UInt16(exactly: $0) }).flatMap({ unbound[$0] }) else { continue }
+            guard row.isHealthy, let problem = row.port.flatMap({ UInt16(exactly: $0) }).flatMap({ unbound[$0] }) else {
+                continue
+            }
             rows[holder]?.isHealthy = false
             rows[holder]?.reason = "\(name): \(problem)"
         }

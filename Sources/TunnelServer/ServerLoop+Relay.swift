@@ -221,6 +221,14 @@ extension ServerLoop {
         return .resume(session.driver, id: session.id, secret: session.secret)
     }
 
+    /// The cluster says that a server is gone. What it has relayed here ends now instead of waiting for it; a link that stands
+    /// knows better.
+    func peerIsGone(_ name: ServerName) {
+        for session in Array(self.inbound.values) where session.server == name && !session.driver.isAttached {
+            session.driver.end(.peerGone)
+        }
+    }
+
     func forget(_ session: PeerInbound) { self.inbound[session.id] = nil }
 
     // MARK: Ghosts

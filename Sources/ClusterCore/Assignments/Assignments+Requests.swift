@@ -110,7 +110,7 @@ extension Assignments {
         let voters = self.state.voters
         switch command {
         case .addVoter(let name):
-            guard let id = context.servers[name] ?? nil else {
+            guard let id = context.voter(at: name) else {
                 work.answer(waiter, .refused("no server called \(name) is linked with the leader: start it, then add it"))
                 return true
             }
@@ -125,6 +125,10 @@ extension Assignments {
         case .removeVoter(let name):
             guard let known = voters.voter(named: name) else {
                 // Removed before; said again, it is gone for good and nobody waits for it.
+                guard work.state.retired.contains(name) || context.servers[name] != nil else {
+                    let reason = "no server called \(name) has or had a vote"
+                    return self.tell(.refused(reason), &waiter, confirmed, context, &work)
+                }
                 if work.state.retired.contains(name) { work.add(.forget(name)) }
                 return self.tell(.done, &waiter, confirmed, context, &work)
             }
@@ -132,7 +136,14 @@ extension Assignments {
                 let reason = "\(name) is the only voter: add another before you remove it"
                 return self.tell(.refused(reason), &waiter, confirmed, context, &work)
             }
-            work.add(.voters(VoterSet(epoch: voters.epoch + 1, voters: voters.voters.filter { $0 != known })))
+            let rest = VoterSet(epoch: voters.epoch + 1, voters: voters.voters.filter { $0 != known })
+            let up = rest.voters.count { context.voter(at: $0.name) == $0.id }
+            guard up >= rest.quorum else {
+                let reason =
+                    "without \(name) only \(up) of \(rest.voters.count) voters would be up: start or remove the others first"
+                return self.tell(.refused(reason), &waiter, confirmed, context, &work)
+            }
+            work.add(.voters(rest))
             work.answerLater(waiter, .done)
         case .found: work.answer(waiter, .refused("this server belongs to a cluster already"))
         case .transfer: work.answer(waiter, .refused("a transfer is no matter of the assignments"))

@@ -9,10 +9,21 @@ package struct AssignmentsContext: Sendable {
     package var nextRound: UInt64
     /// Every server that may listen on mapped ports, this one included, with its voter id where that is known.
     package var servers: [ServerName: WireID?]
+    /// Those of them that this server can reach, itself included; nil: all.
+    package var reachable: Set<ServerName>?
     /// Ports that clients' configurations claim, and how many do.
     package var claimed: [UInt16: Int]
 
-    package init(term: UInt64, nextRound: UInt64, servers: [ServerName: WireID?], claimed: [UInt16: Int]) {
+    /// The voter id of a server that can be reached.
+    func voter(at name: ServerName) -> WireID? {
+        self.reachable?.contains(name) ?? true ? self.servers[name] ?? nil : nil
+    }
+
+    package init(
+        term: UInt64, nextRound: UInt64, servers: [ServerName: WireID?], claimed: [UInt16: Int],
+        reachable: Set<ServerName>? = nil
+    ) {
+        self.reachable = reachable
         self.term = term
         self.nextRound = nextRound
         self.servers = servers

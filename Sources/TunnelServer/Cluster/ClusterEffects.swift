@@ -97,8 +97,10 @@ final class ClusterEffects: Sendable {
     }
 
     private func tell(_ member: MemberView) {
+        let isGone = member.state == .dead || member.state == .left
         for loop in self.context.loops {
             loop.eventLoop.execute {
+                if isGone { loop.value.peerIsGone(member.name) }
                 loop.value.lanes.note(
                     member.name, isDead: member.state == .dead || member.state == .left, isRestarting: member.state == .restarting
                 )

@@ -28,7 +28,8 @@ final class ControlLinks: ControlHost, PeerLinkOwner {
     private var rng = SystemRandomNumberGenerator()
     private var timer: Scheduled<Void>?
     private var isStopped = false
-    private let complaints = OncePerPeer()
+    private let complaints = Complaints<PeerAddress>()
+    private let refusals = Complaints<ServerName>()
 
     /// - Parameter dialer: asked for each dial, so that new secrets and a cluster founded meanwhile count.
     init(eventLoop: any EventLoop, logger: Logger, dialer: @escaping () -> PeerDialer) {
@@ -78,7 +79,14 @@ final class ControlLinks: ControlHost, PeerLinkOwner {
     /// One dialled link to each peer is enough.
     private func objection(to peer: Hello) -> Close? {
         let has = self.standing[peer.name]?.contains { $0.address != nil && $0.link.peer.instance == peer.instance } ?? false
-        return has ? Close(.superseded, "there is a control link already") : nil
+        return has ? Close(.superseded, "there is a control link already") : self.imposture(of: peer)
+    }
+
+    /// Why a server is not the one that its name belongs to: another state directory is linked under it. A server that lost its
+    /// disk is let in as soon as the links of its process before are gone.
+    private func imposture(of peer: Hello) -> Close? {
+        let isTaken = self.standing[peer.name]?.contains { $0.link.peer.installation != peer.installation } ?? false
+        return isTaken ? Close(.forbidden, "two servers are called \(peer.name): give each a name of its own") : nil
     }
 
     private func dialed(_ address: PeerAddress, _ result: Result<PeerLink, HandshakeError>) {
@@ -99,31 +107,44 @@ final class ControlLinks: ControlHost, PeerLinkOwner {
                 self.dials.superfluous(address, peer: nil, now: now)
             } else {
                 self.dials.failed(address, now: now, rng: &self.rng)
-                self.complain(address, error)
+                self.complain(address, error.failure.rawValue, error.detail)
                 if error.isConnectionRefused, let name = self.dials.peer(at: address) { self.onEvent?(.dialRefused(name)) }
             }
         }
         self.plan()
     }
 
-    private func complain(_ address: PeerAddress, _ error: HandshakeError) {
-        guard self.complaints.admit(address, error.failure.rawValue) else { return }
+    private func complain(_ address: PeerAddress, _ cause: String, _ reason: String) {
+        guard self.complaints.admit(address, cause) else { return }
         self.logger.warning(
             "cannot reach peer",
-            metadata: [
-                "address": "\(address.host):\(address.port)", "cause": "\(error.failure.rawValue)", "reason": "\(error.detail)",
-            ])
+            metadata: ["address": "\(address.host):\(address.port)", "cause": "\(cause)", "reason": "\(reason)"])
     }
 
     // MARK: Links
 
     func control(link: PeerLink, from peer: AuthenticatedPeer) {
         guard !self.isStopped else { return link.close(Close(.shutdown, "the server stops")) }
+        if let objection = self.imposture(of: link.peer) {
+            self.refuse(link, objection)
+            return
+        }
         // A peer that dials again has lost its old link, even if this end has not noticed.
         let older =
             self.standing[link.peer.name]?.filter { $0.address == nil && $0.link.peer.instance == link.peer.instance } ?? []
         self.add(Standing(link: link, since: BootClock.now, address: nil))
         for old in older { self.drop(old, Close(.superseded, "a newer control link of the same server")) }
+    }
+
+    private func refuse(_ link: PeerLink, _ objection: Close) {
+        if self.refusals.admit(link.peer.name, objection.reason) {
+            self.logger.warning(
+                "peer is refused",
+                metadata: [
+                    "peer": "\(link.peer.name)", "address": "\(link.remoteAddress)", "reason": "\(objection.reason)",
+                ])
+        }
+        link.close(objection)
     }
 
     private func add(_ new: Standing) {
@@ -160,6 +181,11 @@ final class ControlLinks: ControlHost, PeerLinkOwner {
     }
 
     func link(_ link: PeerLink, ended end: PeerLinkEnd) {
+        if case .announced(let close) = end, close.code == .forbidden,
+            let address = self.standing[link.peer.name]?.first(where: { $0.link === link })?.address
+        {
+            self.complain(address, "forbidden", close.reason)
+        }
         let ending: LinkEnding =
             switch end {
             case .announced(let close): close.code == .superseded ? .announced : close.code == .shutdown ? .announced : .broken
@@ -208,11 +234,11 @@ final class ControlLinks: ControlHost, PeerLinkOwner {
     }
 }
 
-/// Complains about an address once for each reason, until it is well again.
-private final class OncePerPeer {
-    private var said: [PeerAddress: Set<String>] = [:]
+/// Complains about somebody once for each reason, until all is well again.
+private final class Complaints<Key: Hashable> {
+    private var said: [Key: Set<String>] = [:]
 
-    func admit(_ address: PeerAddress, _ reason: String) -> Bool { self.said[address, default: []].insert(reason).inserted }
+    func admit(_ key: Key, _ reason: String) -> Bool { self.said[key, default: []].insert(reason).inserted }
 
-    func reset(_ address: PeerAddress) { self.said[address] = nil }
+    func reset(_ key: Key) { self.said[key] = nil }
 }

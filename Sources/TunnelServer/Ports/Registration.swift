@@ -18,6 +18,8 @@ final class Registration {
         fileprivate var claimedAt: UInt64?
         /// The leader was asked for a port.
         fileprivate var request: UInt64?
+        /// What the leader said instead of giving it one; asked again with the next registration, or after a while.
+        fileprivate var refusal: String?
 
         /// Whether a connection to it would reach the client.
         var isServed: Bool { self.problem == nil && self.declaration.isHealthy }
@@ -92,6 +94,7 @@ final class Registration {
     private func adopt(_ declaration: ExposureDeclaration) {
         var entry = self.table[declaration.name] ?? Entry(declaration: declaration)
         entry.declaration = declaration
+        entry.refusal = nil
         if let port = declaration.mappedPort { self.loop.note(port, claimedBy: self.client, true) }
         self.judge(&entry)
         self.table[declaration.name] = entry
@@ -113,7 +116,9 @@ final class Registration {
             self.claim(port, for: holder, &entry)
         } else if declaration.wantsPort {
             entry.port = self.context.directory.assignedPort(of: holder)
-            if entry.port == nil {
+            if let refusal = entry.refusal, entry.port == nil {
+                entry.problem = refusal
+            } else if entry.port == nil {
                 entry.problem = "waiting for the leader of the servers to give it a port"
                 if entry.request == nil { entry.request = self.request(holder, policy) }
             }
@@ -159,12 +164,28 @@ final class Registration {
                     "client": "\(self.client)", "exposure": "\(exposure)", "port": "\(port.port)",
                     "token": "\(port.token.term).\(port.token.sequence)",
                 ])
-        case .refused(let reason): entry.problem = reason
+        case .refused(let reason):
+            entry.problem = reason
+            entry.refusal = reason
+            self.askAgainLater(exposure)
         case .done: break
         }
         self.table[exposure] = entry
         self.publish()
         self.answerWhenSettled()
+    }
+
+    /// A port may have become free by then.
+    private func askAgainLater(_ exposure: String) {
+        self.driver.environment.eventLoop.assumeIsolated().scheduleTask(in: .seconds(30)) { [weak self] in
+            guard let self, !self.isClosed, var entry = self.table[exposure], entry.refusal != nil, entry.request == nil else {
+                return
+            }
+            entry.refusal = nil
+            self.judge(&entry)
+            // Until there is an answer, the one before stands.
+            self.table[exposure] = entry
+        }
     }
 
     /// Who holds a port may be another now: a claim made elsewhere at the same time, or an assignment.

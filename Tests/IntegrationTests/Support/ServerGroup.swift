@@ -112,7 +112,7 @@ final class ServerGroup: Sendable {
         if self.setup.isCluster {
             let founders = self.servers.prefix(self.setup.founders ?? self.servers.count)
             let peers = founders + (founders.contains { $0 === server } ? [] : [server])
-            lines += self.clusterLines(server, peers: Array(peers)).map { "  \($0)" }
+            lines += ["cluster:"] + self.clusterLines(server, peers: Array(peers)).map { "  \($0)" }
         }
         try self.write("server-\(server.number)", section: "server", lines + Self.lines(self.setup.server) + Self.lines(more))
     }
