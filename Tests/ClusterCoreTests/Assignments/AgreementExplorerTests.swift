@@ -7,7 +7,7 @@ struct AgreementExplorerTests {
     @Test func manySeeds() {
         var told = 0
         var terms = 0
-        for seed in 1...2_000 as ClosedRange<UInt64> {
+        for seed in 1...500 as ClosedRange<UInt64> {
             let plan = AgreementExplorer.plan(seed: seed)
             var explorer = AgreementExplorer(seed: seed, plan: plan)
             explorer.run()
@@ -19,6 +19,6 @@ struct AgreementExplorerTests {
                 #expect(isWell, "seed \(seed) does not heal")
             }
         }
-        print(told, terms)
+        #expect(told > 500 && terms > 500, "too little happened to say anything: \(told) ports given, \(terms) terms")
     }
 }
