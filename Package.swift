@@ -162,5 +162,8 @@ let package = Package(
             name: "TunnelClientTests",
             dependencies: ["Timing", "TunnelClient", "TunnelSession", "TunnelWire", "Settings", logging],
             swiftSettings: strict),
+        .testTarget(
+            name: "TunnelServerTests", dependencies: ["ClusterCore", "Identity", "Timing", "TunnelServer", "TunnelWire"],
+            swiftSettings: strict),
     ]
 )

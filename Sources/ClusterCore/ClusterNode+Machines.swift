@@ -103,7 +103,8 @@ extension ClusterNode {
         self.actions.append(.memberChanged(view))
         guard view.name != self.configuration.name else { return }
         switch view.state {
-        case .alive, .suspect, .restarting: self.perform(self.registry.ownerShown(view.name, now: now))
+        case .alive, .suspect, .restarting:
+            self.perform(self.registry.ownerShown(view.name, generation: view.incarnation.generation, now: now))
         case .dead, .left: self.perform(self.registry.ownerHidden(view.name, now: now))
         }
     }

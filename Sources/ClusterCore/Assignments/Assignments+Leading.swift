@@ -74,9 +74,7 @@ extension Assignments {
     ) -> [AssignmentsAction] {
         guard self.leading?.term == context.term else { return [] }
         if ballot < self.ballot { return self.help(name, holding: ballot, now) }
-        let isBack = self.state.retired.contains(name) && self.isServing
-        if isBack, self.leading?.chores.contains(.forget(name)) == false { self.leading?.chores.append(.forget(name)) }
-        return self.count(voter, ballot, context, now) + (isBack ? self.proceed(context, now) : [])
+        return self.count(voter, ballot, context, now)
     }
 
     private mutating func count(
@@ -130,8 +128,6 @@ extension Assignments {
     ) -> [AssignmentsAction] {
         guard let leading = self.leading, leading.term == context.term else { return [] }
         if ballot < self.ballot { return self.help(name, holding: ballot, now) }
-        // It is back and holds the state; when that is on its disk, nobody has to wait for it any more.
-        if self.state.retired.contains(name) { return self.install(at: name, now) }
         // It holds the write, but has not said that it is on disk: the answer may have been lost.
         guard case .writing(let write) = leading.phase, let voter = self.state.voters.voter(named: name),
             leading.stored[voter].map({ $0 < write.ballot }) ?? true

@@ -124,12 +124,13 @@ extension Assignments {
             work.answerLater(waiter, .done)
         case .removeVoter(let name):
             guard let known = voters.voter(named: name) else {
-                // Removed before; said again, it is gone for good and nobody waits for it.
+                // Removed before; said again while it is down, it is gone for good and nobody waits for it. One that is up may
+                // listen on ports yet.
                 guard work.state.retired.contains(name) || context.servers[name] != nil else {
                     let reason = "no server called \(name) has or had a vote"
                     return self.tell(.refused(reason), &waiter, confirmed, context, &work)
                 }
-                if work.state.retired.contains(name) { work.add(.forget(name)) }
+                if work.state.retired.contains(name), context.reachable?.contains(name) != true { work.add(.forget(name)) }
                 return self.tell(.done, &waiter, confirmed, context, &work)
             }
             guard voters.voters.count > 1 else {

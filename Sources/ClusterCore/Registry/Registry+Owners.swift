@@ -11,9 +11,16 @@ extension Registry {
         return entries.sortedKeys().map { .changed(owner: owner, $0, nil) }
     }
 
-    /// An owner is back: what is still known of it is there again. If it was forgotten, it is asked at once.
-    package mutating func ownerShown(_ owner: ServerName, now: Moment) -> [RegistryAction] {
+    /// An owner is back: what is still known of it is there again. If it was forgotten, or is known to have begun another
+    /// life since, it is asked at once: what an earlier life had published is over.
+    /// - Parameter generation: of the life that it is said to be in.
+    package mutating func ownerShown(_ owner: ServerName, generation: UInt64 = 0, now: Moment) -> [RegistryAction] {
         guard self.hidden.removeValue(forKey: owner) != nil else { return [] }
+        let generation = min(generation, RegistryLimits.number)
+        if let known = self.others[owner], known.generation < generation {
+            self.others[owner] = OwnerEntries(generation: generation)
+            return [self.ask(owner, wantsDigest: true, forOwn: true, now: now)]
+        }
         if let gone = self.forgotten.removeValue(forKey: owner) {
             self.others[owner] = OwnerEntries(afterForgetting: gone.known)
             return [self.ask(owner, wantsDigest: true, forOwn: true, now: now)]

@@ -35,13 +35,16 @@ struct ClusterFile: Sendable {
         guard let file = try StateFile.read(self.path, as: .secret(), maximumSize: Self.maximumSize) else { return nil }
         var buffer = ByteBuffer(bytes: file.bytes)
         let firstLine = String(decoding: file.bytes.prefix { $0 != UInt8(ascii: "\n") }.prefix(64), as: UTF8.self)
-        guard firstLine.hasPrefix(Self.magic) else { throw self.damaged("does not begin as such a file does") }
+        guard firstLine.hasPrefix(Self.magic), firstLine != Self.magic else {
+            throw self.damaged("does not begin as such a file does")
+        }
         guard firstLine == Self.magic + Self.version else {
             throw IdentityProblem(
                 .damaged, at: self.path, "was written by another version (format \(firstLine.dropFirst(Self.magic.count)))",
                 mend: "start the version that wrote it, or one that is newer")
         }
-        guard let body = buffer.readSlice(length: file.bytes.count - 32), let checksum = buffer.readBytes(length: 32),
+        guard file.bytes.count >= 32, let body = buffer.readSlice(length: file.bytes.count - 32),
+            let checksum = buffer.readBytes(length: 32),
             Digest.sha256(body.readableBytesView) == checksum
         else { throw self.damaged("is cut short or was changed (its checksum is wrong)") }
         return try self.decode(body, after: firstLine.utf8.count + 1)
@@ -80,8 +83,8 @@ struct ClusterFile: Sendable {
         IdentityProblem(
             .damaged, at: self.path, what,
             mend:
-                "put a backup in its place only if it is the latest state. Else move it away: this server comes back without its"
-                + " vote, and gotunnelctl cluster add \(self.name) on another server gives it one again")
+                "move it away: this server comes back without its vote, and gotunnelctl cluster add \(self.name) on another server"
+                + " gives it one again")
     }
 
     /// Replaces the file, all or nothing, and has it on disk before it returns.

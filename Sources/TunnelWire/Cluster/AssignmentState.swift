@@ -5,7 +5,8 @@ package struct AssignmentState: Equatable, Sendable {
     /// Made when the cluster is founded; nil before.
     package var cluster: WireID?
     package var voters: VoterSet
-    /// Servers that were voters and have not been heard of since: they may come back with an old state and listen on its ports.
+    /// Servers that were voters: wherever they are, they listen on the ports of the state that they have, and a port is not
+    /// given to somebody else before they have left it.
     package var retired: Set<ServerName>
     package var grants: [UInt16: PortGrant]
     /// When a port was last freed; the one that has rested longest is given out first.

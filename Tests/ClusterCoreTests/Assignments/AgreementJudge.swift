@@ -86,7 +86,9 @@ struct AgreementJudge {
         for known in self.told.values.joined() where known.token <= ballot {
             let grant = assignments.settled.grants[known.port]
             if let grant, grant.token > known.token || (grant.token == known.token && grant.client == known.client) { continue }
-            if grant == nil, self.isReusing, let rested = assignments.settled.rested[known.port], rested >= known.token { continue }
+            if grant == nil, self.isReusing, let rested = assignments.settled.rested[known.port], rested >= known.token {
+                continue
+            }
             self.complain("\(known.client) was told \(known.port) #\(known.token.inWords), which \(ballot.inWords) has not")
         }
     }

@@ -220,7 +220,8 @@ struct AgreementWorld {
         self.deliverInstant()
     }
 
-    private mutating func perform(_ action: ClusterAction, of name: ServerName, _ sent: inout [(text: String, to: [ServerName])]) {
+    private mutating func perform(_ action: ClusterAction, of name: ServerName, _ sent: inout [(text: String, to: [ServerName])])
+    {
         switch action {
         case .send(let message, let receiver): self.post(message, from: name, to: receiver, &sent)
         case .store(let state, let ticket):
@@ -241,7 +242,8 @@ struct AgreementWorld {
     }
 
     private mutating func post(
-        _ message: ClusterMessage, from name: ServerName, to receiver: ServerName, _ sent: inout [(text: String, to: [ServerName])]
+        _ message: ClusterMessage, from name: ServerName, to receiver: ServerName,
+        _ sent: inout [(text: String, to: [ServerName])]
     ) {
         switch message {
         case .membership, .registry: self.instant.append((name, receiver, message))

@@ -287,7 +287,7 @@ struct ElectionScriptTests {
               C is learner of A in term 1, voters 2:AB
               A answered 2: done
             > state A
-              A: leader in term 1, holds 1.2, settled 1.2, voters 2:AB
+              A: leader in term 1, holds 1.1, settled 1.1, voters 2:AB
             > remove A 3 A
               A is leader in term 1, serving, voters 3:B
             > settle
@@ -296,9 +296,9 @@ struct ElectionScriptTests {
               A answered 3: done
               A is learner in term 1
             > state A
-              A: learner in term 1, holds 1.3, settled 1.3, voters 3:B
+              A: learner in term 1, holds 1.2, settled 1.2, voters 3:B
             > state B
-              B: follower in term 1, holds 1.3, settled 1.2, voters 3:B
+              B: follower in term 1, holds 1.2, settled 1.1, voters 3:B
             """)
     }
 
@@ -335,6 +335,45 @@ struct ElectionScriptTests {
               A answered 1: done
             > state B
               B: follower in term 1, holds 1.2, settled 1.1, voters 3:AB'C
+            """)
+    }
+
+    /// Found by the simulator: C is removed twice and still listens. It stays among those that a port waits for.
+    @Test func whoWasRemovedAndIsUpIsWaitedFor() {
+        play(
+            """
+            > cluster ABC
+            > retention 1000
+            > elect A
+            > hide heard heartbeat prevote prevote? vote vote? written writes install
+            > register B w1
+            > settle
+            > request B 1 w1
+              B→A request 1: port w1
+            > settle
+              A→BC write 1.0 → 1.1: grant 20000 w1
+              A listens on 20000 w1 #1.1
+              A→B answer 1: 20000 #1.1
+              B answered 1: 20000 #1.1
+            > timeout A
+            > settle
+              B listens on 20000 w1 #1.1
+              C listens on 20000 w1 #1.1
+            > remove A 2 C
+              A is leader in term 1, serving, voters 2:AB
+              A→BC write 1.1 → 1.2: voters 2:AB
+            > settle
+              B is follower of A in term 1, voters 2:AB
+              C is learner of A in term 1, voters 2:AB
+              A answered 2: done
+            > remove A 3 C
+            > settle
+            > timeout A
+            > settle
+              A answered 3: done
+            > state A
+              A: leader in term 1, holds 1.2, settled 1.2, voters 2:AB
+              A: 20000 w1 #1.1
             """)
     }
 

@@ -39,6 +39,20 @@ import TunnelWire
         #expect(net.told("s0") == ["s2/a=1", "s2/b=2"])
     }
 
+    /// Found by the simulator: a server came back in another life, and for a moment the clients of the life before were there.
+    @Test func whatAnEarlierLifePublishedDoesNotComeBack() {
+        let net = self.afterDeath()
+        _ = net.told("s0")
+        let next = net.registry("s2").mine.generation + 1
+        net.show("s2", generation: next, at: "s0")
+        #expect(net.told("s0").isEmpty)
+        #expect(net.registry("s0").entryCount == 0)
+        // Nor from another server that has not heard of the new life.
+        net.show("s2", at: "s1")
+        net.settle()
+        #expect(net.told("s0").isEmpty)
+    }
+
     @Test func ownEntriesCannotBeHidden() {
         let net = RegistryNet(1)
         net.set("s0", "a", 1)

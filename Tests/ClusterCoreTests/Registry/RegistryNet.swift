@@ -106,8 +106,8 @@ final class RegistryNet {
         self.act(name) { registry, _, now in registry.ownerHidden(owner, now: now) }
     }
 
-    func show(_ owner: ServerName, at name: ServerName) {
-        self.act(name) { registry, _, now in registry.ownerShown(owner, now: now) }
+    func show(_ owner: ServerName, generation: UInt64 = 0, at name: ServerName) {
+        self.act(name) { registry, _, now in registry.ownerShown(owner, generation: generation, now: now) }
     }
 
     func advance(_ span: Duration) { self.now = self.now + span }
