@@ -13,12 +13,14 @@ import Testing
 
     @Test func serverStatus() throws {
         #expect(
-            try text(DaemonStatus.server(Samples.server)) == #"{"clients":2,"draining":false,"kind":"server","leader":null,"#
+            try text(DaemonStatus.server(Samples.server))
+                == #"{"clients":2,"cluster":null,"draining":false,"kind":"server","leader":null,"#
                 + #""name":"controller-1","peers":[],"# + processText
                 + #","ready":true,"role":"single","services":[{"healthy":true,"#
                 + #""name":"apiserver","targets":[{"addr":"127.0.0.1:6443","healthy":true,"reason":null},"#
                 + #"{"addr":"127.0.0.1:6444","healthy":false,"reason":"refused"}]}],"sessions":{"bytes_in":1,"bytes_out":2,"linked":2,"#
-                + #""replay_bytes":100,"resumed_bytes":70000,"resumes":3,"waiting":0},"streams":5,"term":0,"version":"0.1.0"}"#)
+                + #""replay_bytes":100,"resumed_bytes":70000,"resumes":3,"waiting":0},"streams":5,"term":0,"version":"0.1.0","voters":[]}"#
+        )
     }
 
     @Test func clientStatus() throws {
