@@ -170,13 +170,17 @@ package struct ClusterNode: Sendable {
         case .unlinked(let name, _): self.linked[name] = nil
         case .set(let key, let record): self.set(key, record, now)
         case .request(let id, let request): self.requests.add(id, .port(request), now)
+        case .administer(let id, .found):
+            self.actions.append(.answered(id: id, .refused("this server is only starting: try again")))
+        case .administer(let id, let command): self.requests.add(id, .command(command), now)
+        case .requestDrain(let id): self.requests.add(id, .drain, now)
         case .withdraw(let id): self.requests.remove(id)
         case .stored(let ticket):
             self.store.stored(ticket)
             self.isBorn = true
             for peer in self.linked.values.sorted(by: { $0.name < $1.name }) { self.link(peer, now, &rng) }
             self.perform(self.assignments.leave(now), now, &rng)
-        case .timer, .dialRefused, .received, .unbound, .administer, .ghost, .requestDrain, .leave: break
+        case .timer, .dialRefused, .received, .unbound, .ghost, .leave: break
         }
     }
 

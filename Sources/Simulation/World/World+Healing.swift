@@ -6,12 +6,15 @@ import TunnelWire
 extension World {
     /// Links are made again, silent ones given up first, a leader is elected: then three rounds of the registry.
     static let patience: Int64 = 15_000_000_000
+    /// How long a server may take to start that was told to stop just before.
+    static let startPatience: Int64 = 30_000_000_000
     /// So long nobody may be declared dead then, and the leader stays.
     static let quiet: Int64 = 30_000_000_000
 
     /// How long it took until all agreed, in nanoseconds; nil: they did not.
     mutating func converge() -> Int64? {
-        let start = self.now
+        let healed = self.now
+        var start = healed
         self.heal()
         self.clients.isOver = true
         self.operators.isOver = true
@@ -19,9 +22,11 @@ extension World {
         repeat {
             self.run(until: self.now + 250_000_000)
             guard self.violations.isEmpty else { return nil }
+            // Nobody agrees with a server that is not there.
+            if self.now - healed < Self.startPatience, self.places.contains(where: { !$0.isRunning }) { start = self.now }
             reason = self.disagreement()
         } while reason != nil && self.now - start < Self.patience
-        let took = self.now - start
+        let took = self.now - healed
         self.violate(.convergence, reason.map { "\(Self.patience / 1_000_000_000) s after healing, \($0)" })
         guard reason == nil else { return nil }
         self.run(until: start + Self.patience)
