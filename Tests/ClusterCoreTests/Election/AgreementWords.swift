@@ -4,6 +4,8 @@ import TunnelWire
 
 /// What the servers do, as the scripts say it. A message begins with the word that names its kind.
 extension ClusterMessage {
+    var kind: Substring { self.inWords.prefix { $0 != " " } }
+
     var inWords: String {
         switch self {
         case .election(let message): message.inWords
@@ -84,11 +86,7 @@ extension RequestOutcome {
 }
 
 extension StoredState {
-    /// What makes it another record than the one before.
-    var inWords: String {
-        (self.generation > 1 ? "life \(self.generation), " : "") + "term \(self.term), vote \(self.votedFor?.name ?? "-"), "
-            + "holds \(self.ballot.inWords), settled \(self.settled.inWords)"
-    }
+    var inWords: String { "term \(self.term), vote \(self.votedFor?.name ?? "-"), \(self.ballot.inWords)" }
 }
 
 extension Ballot {
