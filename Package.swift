@@ -75,34 +75,39 @@ let package = Package(
                 product("HummingbirdCore", "hummingbird"), product("AsyncHTTPClient", "async-http-client"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
-        .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CMemory"),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "Systemd", dependencies: ["CSystemd", "Timing", logging], swiftSettings: strict),
         .systemLibrary(name: "CSpawn"),
         .target(
             name: "Daemon",
             dependencies: [
-                "Admin", "CMalloc", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport", "TunnelWire", logging,
-                product("Metrics", "swift-metrics"), product("ServiceLifecycle", "swift-service-lifecycle"),
+                "Admin", "CMemory", "CSpawn", "Identity", "Settings", "Systemd", "Timing", "TunnelSession", "TunnelTransport",
+                "TunnelWire",
+                logging, nioCore, product("Metrics", "swift-metrics"), product("ServiceLifecycle", "swift-service-lifecycle"),
                 product("UnixSignals", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "TunnelServer",
             dependencies: [
-                "Admin", "CSpawn", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport",
-                "TunnelWire", nioCore, nioPosix, nioSSL, product("DequeModule", "swift-collections"), logging,
+                "Admin", "CSpawn", "ClusterCore", "Daemon", "Identity", "Settings", "Systemd", "Timing", "TunnelSession",
+                "TunnelTransport", "TunnelWire", nioCore, nioPosix, nioSSL, product("DequeModule", "swift-collections"), logging,
                 product("AsyncHTTPClient", "async-http-client"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "TunnelClient",
             dependencies: [
-                "Admin", "Daemon", "Identity", "Settings", "Timing", "TunnelSession", "TunnelTransport", "TunnelWire", nioCore,
-                nioPosix, logging, product("ServiceLifecycle", "swift-service-lifecycle"),
+                "Admin", "Daemon", "Identity", "Settings", "Systemd", "Timing", "TunnelSession", "TunnelTransport", "TunnelWire",
+                nioCore, nioPosix, logging, product("ServiceLifecycle", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(
-            name: "gotunnel-server", dependencies: ["Admin", "Daemon", "Settings", "TunnelServer", argumentParser],
+            name: "gotunnel-server",
+            dependencies: ["Admin", "Daemon", "Settings", "TunnelServer", "TunnelWire", argumentParser],
             swiftSettings: strict),
         .executableTarget(
-            name: "gotunnel-client", dependencies: ["Admin", "Daemon", "Settings", "TunnelClient", argumentParser],
+            name: "gotunnel-client",
+            dependencies: ["Admin", "Daemon", "Settings", "TunnelClient", "TunnelWire", argumentParser],
             swiftSettings: strict),
         .target(
             name: "ChaosHarness",
@@ -141,6 +146,7 @@ let package = Package(
                 "Admin", "ChaosHarness", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"),
                 product("NIOHTTP1", "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(name: "SystemdTests", dependencies: ["CSystemd", "Systemd", "Timing", logging], swiftSettings: strict),
         .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests", dependencies: ["Admin", logging, product("CoreMetrics", "swift-metrics"), nioCore, nioPosix],

@@ -55,6 +55,8 @@ package enum ClusterEvent: Sendable {
     case requestDrain(id: UInt64)
     /// This server stops for good, or until it is started again.
     case leave
+    /// Another process of this server goes on within this time.
+    case restart(within: Duration)
 }
 
 /// What a `ClusterNode` wants done, in this order.

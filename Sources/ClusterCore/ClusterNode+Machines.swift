@@ -176,7 +176,12 @@ extension ClusterNode {
             case .wantRound: _ = self.election.wantRound(now: now)
             case .settled: self.settled()
             case .serving: break
-            case .abdicate: self.perform(self.election.abdicate(now: now, rng: &rng), now, &rng)
+            case .abdicate:
+                // A leader that has removed itself need not keep the others waiting.
+                if !self.electorate.includes(self.configuration.voter), let heir = self.heir(nil) {
+                    self.perform(self.election.transfer(to: heir), now, &rng)
+                }
+                self.perform(self.election.abdicate(now: now, rng: &rng), now, &rng)
             case .unbind(let port, let token): self.actions.append(.unbind(port, token: token))
             }
         }

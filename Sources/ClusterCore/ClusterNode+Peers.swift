@@ -27,6 +27,14 @@ extension ClusterNode {
         self.assignments.lost()
     }
 
+    /// Says that another process of this server takes over, and hands over the lead meanwhile.
+    mutating func restart(within span: Duration, _ now: Moment, _ rng: inout some RandomNumberGenerator) {
+        if self.election.isLeading, let heir = self.heir(nil) { self.perform(self.election.transfer(to: heir), now, &rng) }
+        self.perform(self.membership.restarting(until: now + span, now: now), now, &rng)
+        self.hasLeft = true
+        self.assignments.lost()
+    }
+
     // MARK: Requests
 
     mutating func request(
@@ -51,7 +59,7 @@ extension ClusterNode {
     mutating func administer(
         _ id: UInt64, _ command: ClusterCommand, _ now: Moment, _ rng: inout some RandomNumberGenerator
     ) {
-        guard command == .found else { return self.request(id, .command(command), now, &rng) }
+        guard command == .found else { return self.request(id, .command(self.meant(by: command)), now, &rng) }
         guard self.assignments.state.voters.epoch == 0 else {
             return self.actions.append(.answered(id: id, .refused("this server belongs to a cluster already")))
         }
@@ -59,8 +67,16 @@ extension ClusterNode {
         self.perform(self.election.hurry(self.electorate, now: now, rng: &rng), now, &rng)
     }
 
+    /// What an operator wants who says that here. To remove a server once more says that it is gone for good; that it is once
+    /// more is seen only here and now, for the leader cannot tell a second wish from a request that was repeated.
+    func meant(by command: ClusterCommand) -> ClusterCommand {
+        let voters = self.assignments.settled.voters
+        guard case .removeVoter(let name) = command, voters.epoch > 0, voters.voter(named: name) == nil else { return command }
+        return .forgetVoter(name)
+    }
+
     /// Who could take over: a voter that is linked, alive, and not draining.
-    private func heir(_ wanted: ServerName?) -> ServerName? {
+    func heir(_ wanted: ServerName?) -> ServerName? {
         let candidates = self.assignments.state.voters.voters.filter { voter in
             voter != self.configuration.voter && self.isReachable(voter.name)
                 && self.members.contains { $0.name == voter.name && $0.id == voter.id && $0.state == .alive }

@@ -159,6 +159,7 @@ package struct ClusterNode: Sendable {
             }
         case .requestDrain(let id): self.request(id, .drain, now, &rng)
         case .leave: self.leave(now, &rng)
+        case .restart(let span): self.restart(within: span, now, &rng)
         }
     }
 
@@ -172,7 +173,7 @@ package struct ClusterNode: Sendable {
         case .request(let id, let request): self.requests.add(id, .port(request), now)
         case .administer(let id, .found):
             self.actions.append(.answered(id: id, .refused("this server is only starting: try again")))
-        case .administer(let id, let command): self.requests.add(id, .command(command), now)
+        case .administer(let id, let command): self.requests.add(id, .command(self.meant(by: command)), now)
         case .requestDrain(let id): self.requests.add(id, .drain, now)
         case .withdraw(let id): self.requests.remove(id)
         case .stored(let ticket):
@@ -180,7 +181,7 @@ package struct ClusterNode: Sendable {
             self.isBorn = true
             for peer in self.linked.values.sorted(by: { $0.name < $1.name }) { self.link(peer, now, &rng) }
             self.perform(self.assignments.leave(now), now, &rng)
-        case .timer, .dialRefused, .received, .unbound, .ghost, .leave: break
+        case .timer, .dialRefused, .received, .unbound, .ghost, .leave, .restart: break
         }
     }
 

@@ -1,4 +1,4 @@
-import CMalloc
+import CMemory
 
 /// How the C library's allocator treats the buffers of the data plane.
 enum Memory {

@@ -10,11 +10,13 @@ import Glibc
 
 extension ProcessStatus {
     /// The process that asks.
-    package static func current(since startedAt: Timestamp, budget: MemoryBudget) -> ProcessStatus {
+    package static func current(
+        since startedAt: Timestamp, budget: MemoryBudget, handoff: IncomingHandoff?
+    ) -> ProcessStatus {
         ProcessStatus(
             pid: getpid(), startedAt: startedAt, uptimeSeconds: Timestamp.now().seconds(since: startedAt),
             memoryBytes: budget.held, memoryBudgetBytes: budget.limit, residentBytes: ProcessUsage.residentBytes(),
-            openFds: ProcessUsage.openFds())
+            openFds: ProcessUsage.openFds(), handoff: handoff?.outcome.status)
     }
 }
 

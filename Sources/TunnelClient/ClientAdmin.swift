@@ -33,7 +33,8 @@ struct ClientAdmin: AdminSource {
                 draining: self.client.isDraining, links: links,
                 streams: sessions.reduce(0) { $0 + $1.streams }, forwards: forwards,
                 exposures: self.client.exposures.entries.map { ExposureStatus($0, servers: servers) },
-                process: ProcessStatus.current(since: self.client.startedAt, budget: self.client.budget),
+                process: ProcessStatus.current(
+                    since: self.client.startedAt, budget: self.client.budget, handoff: self.client.handoff),
                 sessions: SessionTotals(
                     linked: sessions.count(where: \.isAttached), waiting: sessions.count { !$0.isAttached },
                     resumes: self.client.totals.resumes, resumedBytes: self.client.totals.resumedBytes,

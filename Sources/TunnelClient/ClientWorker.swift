@@ -17,12 +17,12 @@ final class ClientWorker: ServerLinksDelegate {
     private let name: String
     /// The longest a dial to a target may take.
     var dialTimeout: Duration
-    private let environment: TransportEnvironment
+    let environment: TransportEnvironment
     private let refusals: RefusalLog
 
     init(
         settings: ClientSettings, dialer: LinkDialer, servers: LearnedServersFile?, exposures: ExposureBoard,
-        environment: TransportEnvironment, counts: LinkCounts, logger: Logger
+        environment: TransportEnvironment, counts: LinkCounts, inherited: InheritedSockets?, logger: Logger
     ) {
         self.name = settings.name
         self.dialTimeout = settings.dialTimeout
@@ -33,7 +33,8 @@ final class ClientWorker: ServerLinksDelegate {
         self.links = ServerLinks(
             settings: settings, dialer: dialer, file: servers, opener: self.opener, environment: environment, counts: counts,
             logger: logger)
-        self.forwards = ForwardBoard(client: settings.name, environment: environment, logger: logger, opener: self.opener)
+        self.forwards = ForwardBoard(
+            client: settings.name, environment: environment, logger: logger, opener: self.opener, inherited: inherited)
         self.links.delegate = self
         self.opener.onHold = { [weak links = self.links] in links?.hurry() }
     }
@@ -52,6 +53,16 @@ final class ClientWorker: ServerLinksDelegate {
     func drain(deadline: Duration) {
         self.forwards.close()
         self.links.drain(deadline: deadline)
+    }
+
+    /// Stops listening; what comes now waits in the kernel.
+    func freezeListeners() -> [HandoffListener] { self.forwards.freeze() }
+
+    /// Stops everything and hands it over.
+    func freeze() -> FrozenWorker {
+        let openings = self.opener.freeze()
+        let links = self.links.freeze(farewell: Close(.restarting, "another process of this client takes over"))
+        return FrozenWorker(links: links, openings: openings, registration: self.exposures.version)
     }
 
     func stop() {

@@ -72,6 +72,12 @@ final class ExposureBoard: Sendable {
         return Register(version: version, exposures: declarations)
     }
 
+    /// The version of the registration that was sent last, for the next process.
+    var version: UInt64 { self.state.withLock { $0.version } }
+
+    /// Goes on behind the registrations of another process.
+    func thaw(version: UInt64) { self.state.withLock { $0.version = max($0.version, version) } }
+
     /// What a server answered to a registration.
     func answered(_ registered: Registered, by server: String) {
         for result in registered.results {

@@ -23,9 +23,14 @@ final class ForwardBoard {
     private let opener: StreamOpener
     private var table: [HostPort: Entry] = [:]
     private var isClosed = false
+    /// Listening sockets of the process before.
+    private let inherited: InheritedSockets?
 
     /// - Parameter opener: finds the session for a new stream.
-    init(client: String, environment: TransportEnvironment, logger: Logger, opener: StreamOpener) {
+    init(
+        client: String, environment: TransportEnvironment, logger: Logger, opener: StreamOpener, inherited: InheritedSockets?
+    ) {
+        self.inherited = inherited
         self.client = client
         self.environment = environment
         self.logger = logger
@@ -63,6 +68,18 @@ final class ForwardBoard {
         self.table = [:]
     }
 
+    /// Listens no more, but what comes now waits in the kernel for the next process.
+    func freeze() -> [HandoffListener] {
+        let listeners = self.entries.compactMap { entry in
+            entry.listener?.duplicate().map { HandoffListener(.forward("\(entry.listen)"), $0) }
+        }
+        self.close()
+        return listeners
+    }
+
+    /// A connection that another process had accepted and that is no stream yet.
+    func thaw(_ socket: StreamSocket, _ open: Open) { self.accepted(socket, open) }
+
     private func bind(_ address: HostPort, service: String) -> EventLoopFuture<String?> {
         let loop = self.environment.eventLoop
         self.table[address] = Entry(listen: address, service: service)
@@ -73,7 +90,9 @@ final class ForwardBoard {
             return loop.makeSucceededFuture(self.failed(address, "the name cannot be resolved"))
         }
         let done = loop.makePromise(of: String?.self)
-        let listening = StreamListener.bind(place, environment: self.environment) { [weak self] socket, source in
+        let inherited = self.inherited?.take(.forward("\(address)"))?.descriptor
+        let listening = StreamListener.bind(place, inherited: inherited, environment: self.environment) {
+            [weak self] socket, source in
             guard let self else { return socket.abandon() }
             self.accepted(socket, Open(destination: .service(service), source: source))
         }

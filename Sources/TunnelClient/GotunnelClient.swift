@@ -26,15 +26,19 @@ package final class GotunnelClient: Service {
     private let worker: NIOLoopBound<ClientWorker>
     private let party: LocalParty
     private let lock: StateLock
+    /// What this process was given at its start.
+    private let inherited: Inheritance?
     private let ending = AsyncStream.makeStream(of: String.self)
     private let draining = Atomic<Bool>(false)
+    private let running = Atomic<Bool>(false)
 
     /// How long streams may go on after the client was told to stop.
     private static let drainTime = Duration.seconds(5)
 
     /// Reads secrets and makes everything; nothing listens or dials yet.
     package static func make(
-        _ loaded: LoadedSettings<ClientSettings>, surroundings: Surroundings, logger: Logger
+        _ loaded: LoadedSettings<ClientSettings>, surroundings: Surroundings, inheritance: Inheritance? = nil,
+        logger: Logger
     ) async throws -> GotunnelClient {
         let settings = loaded.settings
         guard let lock = try StateLock.acquire(directory: settings.stateDirectory) else {
@@ -44,7 +48,7 @@ package final class GotunnelClient: Service {
         }
         var rng = SystemRandomNumberGenerator()
         let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)
-        let instance = WireID.random(using: &rng)
+        let instance = inheritance?.handoff.flatMap { WireID($0.header.instance) } ?? WireID.random(using: &rng)
         let party = LocalParty(
             role: .client, name: settings.name, installation: WireID(bytes: installation.bytes) ?? instance, instance: instance,
             software: "gotunnel/\(Version.current)")
@@ -62,19 +66,24 @@ package final class GotunnelClient: Service {
             LoopLag.watch(environment)
             let worker = ClientWorker(
                 settings: settings, dialer: dialer, servers: servers, exposures: exposures, environment: environment,
-                counts: counts, logger: logger)
+                counts: counts, inherited: inheritance?.sockets, logger: logger)
             return NIOLoopBound(worker, eventLoop: loop)
         }.get()
+        if let handoff = inheritance?.handoff {
+            try await ClientThaw(handoff: handoff, worker: worker, exposures: exposures, settings: settings, logger: logger).run()
+        }
         return GotunnelClient(
             loaded: loaded, surroundings: surroundings, logger: logger, group: group, worker: worker, party: party,
-            exposures: exposures, links: counts, budget: budget, totals: metrics.totals, lock: lock)
+            exposures: exposures, links: counts, budget: budget, totals: metrics.totals,
+            lock: lock, inherited: inheritance)
     }
 
     private init(
         loaded: LoadedSettings<ClientSettings>, surroundings: Surroundings, logger: Logger, group: MultiThreadedEventLoopGroup,
         worker: NIOLoopBound<ClientWorker>, party: LocalParty, exposures: ExposureBoard, links: LinkCounts, budget: MemoryBudget,
-        totals: TransportTotals, lock: StateLock
+        totals: TransportTotals, lock: StateLock, inherited: Inheritance?
     ) {
+        self.inherited = inherited
         self.settings = Mutex(loaded.settings)
         self.configuration = loaded.path
         self.surroundings = surroundings
@@ -89,6 +98,14 @@ package final class GotunnelClient: Service {
         self.lock = lock
     }
 
+    /// How this process took over from the one before.
+    var handoff: IncomingHandoff? { self.inherited?.handoff }
+    var name: String { self.party.name }
+    var instance: WireID { self.party.instance }
+    var log: Logger { self.logger }
+    /// Its forwards listen.
+    var isRunning: Bool { self.running.load(ordering: .relaxed) }
+    var eventLoop: any EventLoop { self.worker.eventLoop }
     var isDraining: Bool { self.draining.load(ordering: .relaxed) }
 
     // MARK: Life
@@ -122,9 +139,12 @@ package final class GotunnelClient: Service {
         if let problem = problems.first {
             throw StartupError(problem, .unavailable)
         }
+        // What the configuration no longer asks for.
+        self.inherited?.sockets.closeRest()
         let learned = self.rememberedServers()
         try await self.onLoop { $0.links.start(learned: learned) }
         let (name, servers) = self.settings.withLock { ($0.name, $0.servers.map(\.description).joined(separator: " ")) }
+        self.running.store(true, ordering: .relaxed)
         self.logger.notice(
             "client is running", metadata: ["name": "\(name)", "servers": "\(servers)", "version": "\(Version.current)"])
     }
@@ -154,7 +174,7 @@ package final class GotunnelClient: Service {
     }
 
     /// No new streams; those there are may end by themselves for a moment.
-    private func drain() async {
+    package func drain() async {
         try? await self.onLoop { $0.drain(deadline: Self.drainTime) }
         let end = ContinuousClock.now + Self.drainTime
         while ContinuousClock.now < end {

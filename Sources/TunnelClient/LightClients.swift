@@ -77,7 +77,7 @@ package final class LightClients: Sendable {
             let dialer = proof.dialer(own, party: party, eventLoop: environment.eventLoop, localAddress: source(number))
             return ClientWorker(
                 settings: own, dialer: dialer, servers: nil, exposures: ExposureBoard(logger: logger), environment: environment,
-                counts: LinkCounts(), logger: logger)
+                counts: LinkCounts(), inherited: nil, logger: logger)
         }
     }
 

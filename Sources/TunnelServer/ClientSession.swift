@@ -17,7 +17,7 @@ final class ClientSession: SessionDelegate {
     let secret: SessionSecret
     let driver: SessionDriver
     let software: String
-    let since = Timestamp.now()
+    let since: Timestamp
     /// The token it used, nil with a certificate.
     private(set) var tokenID: String?
     private(set) var address: String
@@ -39,9 +39,43 @@ final class ClientSession: SessionDelegate {
         self.secret = secret
         self.driver = driver
         self.loop = loop
+        self.since = Timestamp.now()
         self.registration = Registration(
-            peer: peer, since: WallClock.milliseconds, driver: driver, loop: loop)
+            of: Registration.Client(
+                name: self.name, installation: self.installation, instance: self.instance, address: peer.address),
+            since: WallClock.milliseconds, driver: driver, loop: loop)
         driver.delegate = self
+    }
+
+    /// Goes on with a session of another process.
+    init(thawing frozen: FrozenClient, secret: SessionSecret, driver: SessionDriver, loop: ServerLoop) {
+        self.id = frozen.session
+        self.name = frozen.name
+        self.installation = frozen.installation
+        self.instance = frozen.instance
+        self.software = frozen.software
+        self.tokenID = frozen.tokenID
+        self.address = frozen.address
+        self.secret = secret
+        self.driver = driver
+        self.loop = loop
+        self.since = Timestamp(milliseconds: Int64(clamping: frozen.since))
+        self.registration = Registration(
+            of: Registration.Client(
+                name: frozen.name, installation: frozen.installation, instance: frozen.instance, address: frozen.address),
+            since: frozen.since, driver: driver, loop: loop)
+        driver.delegate = self
+        self.awaitedUntil = loop.environment.now + Self.absence
+        if let version = frozen.version { self.registration.thaw(frozen.exposures, version: version) }
+    }
+
+    /// For the next process.
+    var frozen: FrozenClient {
+        FrozenClient(
+            session: self.id, name: self.name, installation: self.installation, instance: self.instance,
+            secret: self.secret.reveal(), software: self.software, tokenID: self.tokenID, address: self.address,
+            since: UInt64(clamping: self.since.milliseconds), version: self.registration.frozenVersion,
+            exposures: self.registration.frozenExposures)
     }
 
     var logMetadata: Logger.Metadata {
@@ -50,6 +84,11 @@ final class ClientSession: SessionDelegate {
             "token": "\(self.tokenID ?? "certificate")",
         ]
     }
+
+    /// Another process had its link, and the client has not come back yet; until when it is worth waiting for.
+    private(set) var awaitedUntil: Moment?
+    /// How long a client is waited for after its session was taken over.
+    private static let absence = Duration.seconds(3)
 
     /// Whether a link carries it and was heard of lately.
     var isReachable: Bool {
@@ -73,6 +112,7 @@ final class ClientSession: SessionDelegate {
     func resumed(by peer: AuthenticatedPeer) {
         self.address = peer.address
         self.tokenID = peer.token?.id
+        self.awaitedUntil = nil
     }
 
     func announceServices() {

@@ -28,9 +28,15 @@ package final class GotunnelServer: Service {
     private let state = Mutex(Lifecycle())
     private let drainRequests = AsyncStream.makeStream(of: Void.self)
 
+    /// How long the mapped ports of the process before are kept for clients that have not come back.
+    private static let portPatience = TimeAmount.seconds(30)
+
     private struct Lifecycle {
         var listener: (any Channel)?
+        /// The listener's socket is a socket unit's.
+        var isActivated = false
         var isServing = false
+        var isEnding = false
         /// The drain under way, if there is one; gives the count of streams left.
         var draining: Task<Int, Never>?
         /// Why the server has to end.
@@ -40,7 +46,8 @@ package final class GotunnelServer: Service {
 
     /// Reads secrets and certificates and makes everything; nothing listens yet.
     package static func make(
-        _ loaded: LoadedSettings<ServerSettings>, surroundings: Surroundings, logger: Logger, threads: Int = System.coreCount
+        _ loaded: LoadedSettings<ServerSettings>, surroundings: Surroundings, inheritance: Inheritance? = nil,
+        logger: Logger, threads: Int = System.coreCount
     ) async throws -> GotunnelServer {
         let settings = loaded.settings
         guard let lock = try StateLock.acquire(directory: settings.stateDirectory) else {
@@ -50,10 +57,12 @@ package final class GotunnelServer: Service {
         }
         let credentials = try ServerCredentials.load(settings, surroundings, now: Date())
         var rng = SystemRandomNumberGenerator()
+        let instance = inheritance?.handoff.flatMap { WireID($0.header.instance) } ?? WireID.random(using: &rng)
         let context = ServerContext(
-            name: settings.name, instance: WireID.random(using: &rng), logger: logger,
+            name: settings.name, instance: instance, logger: logger,
             services: ServiceBoard(settings.services, logger: logger), budget: MemoryBudget(limit: settings.limits.memoryBudget),
-            metrics: TransportMetrics(), rules: try ServerRules(settings), servers: settings.announcedServers([]))
+            metrics: TransportMetrics(), rules: try ServerRules(settings), servers: settings.announcedServers([]),
+            inherited: inheritance)
         let installation = try InstallationID.loadOrCreate(directory: settings.stateDirectory, using: &rng)
         var party = LocalParty(
             role: .server, name: settings.name, installation: WireID(bytes: installation.bytes) ?? context.instance,
@@ -81,6 +90,7 @@ package final class GotunnelServer: Service {
             loaded: loaded, surroundings: surroundings, context: context, group: group, loops: loops, links: links,
             cluster: cluster, lock: lock)
         server.set(made)
+        if let handoff = inheritance?.handoff { try await ServerThaw(handoff: handoff, context: context, loops: loops).run() }
         return made
     }
 
@@ -127,9 +137,12 @@ package final class GotunnelServer: Service {
         try await self.listen()
         let board = self.context.services
         let checks = Task { await board.run(group: self.group) }
+        let inherited = self.context.inherited?.sockets
+        self.group.next().scheduleTask(in: Self.portPatience) { inherited?.closeRest() }
         self.context.services.onChange { [weak self] in self?.servicesChanged() }
         self.servicesChanged()
         await self.untilShutdown()
+        self.state.withLock { $0.isEnding = true }
         let trouble = self.state.withLock { $0.trouble }
         if trouble == nil { _ = await self.drain(wait: true) }
         checks.cancel()
@@ -185,12 +198,15 @@ package final class GotunnelServer: Service {
 
     private func listen() async throws {
         let address = self.settings.withLock { $0.address }
+        let inherited = self.context.inherited?.sockets.take(.link)
         do {
             let listener = try await self.links.bind(
-                host: address.host.description, port: address.port, group: self.group
+                host: address.host.description, port: address.port,
+                inherited: inherited?.descriptor, group: self.group
             ).get()
             self.state.withLock { state in
                 state.listener = listener
+                state.isActivated = inherited?.isActivated ?? false
                 state.isServing = true
             }
         } catch {
@@ -213,7 +229,10 @@ package final class GotunnelServer: Service {
 
     private func stop() async {
         let listener = self.state.withLock { state in
-            defer { state = Lifecycle() }
+            defer {
+                state = Lifecycle()
+                state.isEnding = true
+            }
             return state.listener
         }
         await self.cluster.stop()
@@ -228,6 +247,23 @@ package final class GotunnelServer: Service {
         try? await Task.sleep(for: .milliseconds(50))
         self.context.logger.notice("server has stopped")
     }
+
+    // MARK: From process to process
+
+    /// Another process goes on: the other servers wait for it.
+    func pauseCluster(within span: Duration) async { await self.cluster.pause(within: span) }
+
+    /// Accepts no more links; what comes now waits in the kernel. Gives the socket for the next process.
+    func freezeListener() async -> HandoffListener? {
+        let (found, isActivated) = self.state.withLock { ($0.listener, $0.isActivated) }
+        guard let listener = found else { return nil }
+        let descriptor = try? await listener.eventLoop.submit { ListeningSocket.duplicate(listener) }.get()
+        try? await listener.close().get()
+        return (descriptor ?? nil).map { HandoffListener(.link, $0, isActivated: isActivated) }
+    }
+
+    /// It was told to stop.
+    var isEnding: Bool { self.state.withLock { $0.isEnding } }
 
     var isServing: Bool { self.state.withLock { $0.isServing } }
 

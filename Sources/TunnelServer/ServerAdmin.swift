@@ -30,7 +30,9 @@ package struct ServerAdmin: AdminSource {
                 draining: self.server.context.isDraining,
                 peers: view.peers(besides: self.server.context.name, self.server.context.directory),
                 clients: rows.count, streams: rows.reduce(0) { $0 + $1.streams }, services: self.services,
-                process: ProcessStatus.current(since: self.server.startedAt, budget: self.server.context.budget),
+                process: ProcessStatus.current(
+                    since: self.server.startedAt, budget: self.server.context.budget,
+                    handoff: self.server.context.inherited?.handoff),
                 sessions: SessionTotals(
                     linked: rows.count(where: \.linked), waiting: rows.count { !$0.linked },
                     resumes: self.server.context.metrics.totals.resumes,

@@ -23,6 +23,8 @@ final class ServerContext: Sendable {
     let cluster = ClusterHandle()
     let budget: MemoryBudget
     let metrics: TransportMetrics
+    /// What this process was given at its start.
+    let inherited: Inheritance?
 
     private let rules: Mutex<ServerRules>
     private let announced: Mutex<Peers>
@@ -32,8 +34,9 @@ final class ServerContext: Sendable {
 
     init(
         name: String, instance: WireID, logger: Logger, services: ServiceBoard, budget: MemoryBudget, metrics: TransportMetrics,
-        rules: ServerRules, servers: [PeerServer]
+        rules: ServerRules, servers: [PeerServer], inherited: Inheritance? = nil
     ) {
+        self.inherited = inherited
         self.name = name
         self.instance = instance
         self.logger = logger
@@ -43,7 +46,9 @@ final class ServerContext: Sendable {
         self.budget = budget
         self.metrics = metrics
         self.rules = Mutex(rules)
-        self.announced = Mutex(Peers(version: 1, servers: servers))
+        // Clients take nothing older than what they have from this instance, which may have been another process.
+        let version = UInt64(clamping: BootTime.nanoseconds / 1_000_000)
+        self.announced = Mutex(Peers(version: version, servers: servers))
     }
 
     /// What a reload can change.

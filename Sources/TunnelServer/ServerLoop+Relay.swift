@@ -169,10 +169,17 @@ extension ServerLoop {
         guard let home = self.context.home(of: client) else { return refuse(Refusal(.notHere, "this server has no loops yet")) }
         let notHere = Refusal(.notHere, "client \(client) is not linked with this server")
         // Where the client is may be another loop; what is found there comes back here.
-        let box = NIOLoopBound(Joint(id: id, driver: driver, open: open, refuse: refuse), eventLoop: self.environment.eventLoop)
+        let joint = Joint(id: id, driver: driver, open: open, refuse: refuse) { [weak self] in
+            self?.relay(id, of: driver, open, to: client, refuse)
+        }
+        let box = NIOLoopBound(joint, eventLoop: self.environment.eventLoop)
         home.run { loop in
-            let session = loop.session(named: client).flatMap { $0.isReachable ? $0 : nil }
-            let far = session.map { Relay.FarSession($0.driver) }
+            let session = loop.session(named: client)
+            if let until = session?.awaitedUntil, until > loop.environment.now {
+                // The client is on its way back to a process that has just taken over.
+                return box.run { $0.later() }
+            }
+            let far = session.flatMap { $0.isReachable ? Relay.FarSession($0.driver) : nil }
             box.run { joint in
                 guard let far else { return joint.refuse(notHere) }
                 Relay.join(joint.id, of: joint.driver, to: far, as: joint.open, refused: joint.refuse)
@@ -185,12 +192,22 @@ extension ServerLoop {
         let driver: SessionDriver
         let open: Open
         let refuse: (Refusal) -> Void
+        private let again: () -> Void
 
-        init(id: StreamID, driver: SessionDriver, open: Open, refuse: @escaping (Refusal) -> Void) {
+        init(
+            id: StreamID, driver: SessionDriver, open: Open, refuse: @escaping (Refusal) -> Void, again: @escaping () -> Void
+        ) {
+            self.again = again
             self.id = id
             self.driver = driver
             self.open = open
             self.refuse = refuse
+        }
+
+        /// Asks again in a moment.
+        func later() {
+            let again = self.again
+            self.driver.environment.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) { again() }
         }
     }
 

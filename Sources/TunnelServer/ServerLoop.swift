@@ -82,15 +82,21 @@ final class ServerLoop: LinkHost {
             side: .acceptor, configuration: self.context.currentRules.session, environment: self.environment)
         let session = ClientSession(
             id: WireID.random(using: &rng), peer: peer, secret: SessionSecret.generate(using: &rng), driver: driver, loop: self)
-        self.byName[session.name] = session
-        self.bySession[session.id] = session
+        self.add(session)
         session.announceServices()
         session.announcePeers()
-        self.routes[session.name]?.localBegan(driver)
         self.context.directory.reportGhosts(
             of: session.name, installation: session.installation, instance: session.instance)
         self.context.logger.info("client connected", metadata: session.logMetadata)
         return .begin(driver, id: session.id, secret: session.secret)
+    }
+
+    /// A session lives here from now on.
+    func add(_ session: ClientSession) {
+        self.byName[session.name] = session
+        self.bySession[session.id] = session
+        guard let route = self.routes[session.name] else { return }
+        route.localBegan(session.driver)
     }
 
     private func resume(_ request: ResumeRequest, _ peer: AuthenticatedPeer) -> SessionDecision {

@@ -50,3 +50,15 @@ struct CreditWindow: Sendable {
         return UInt32(clamping: credit)
     }
 }
+
+extension CreditWindow {
+    /// Goes on where another one was: what is neither `remaining` nor `outstanding` of the window has been taken. Nothing is
+    /// known of when credit was last given, so the first grant does not grow the window.
+    init(window: Int, remaining: Int, outstanding: Int) {
+        self.init()
+        self.window = window
+        self.remaining = remaining
+        self.outstanding = outstanding
+        self.taken = window - remaining - outstanding
+    }
+}

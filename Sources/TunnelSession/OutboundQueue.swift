@@ -52,6 +52,9 @@ struct OutboundQueue: Sendable {
             ? buffer : buffer.copiedFrame(header: header, length: length)
     }
 
+    /// What waits, in order.
+    var buffers: [ByteBuffer] { (self.front.map { [$0] } ?? []) + self.others }
+
     mutating func removeAll() {
         self.front = nil
         self.others = []

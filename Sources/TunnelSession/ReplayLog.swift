@@ -97,3 +97,18 @@ struct ReplayLog: Sendable {
         }
     }
 }
+
+extension ReplayLog {
+    /// Goes on where another log was when its link was lost. `frames` are whole and end at `sent`, the first of them behind
+    /// `acknowledged`.
+    init(sent: UInt64, acknowledged: UInt64, frames: [ByteBuffer]) {
+        self.init()
+        self.sent = sent - frames.reduce(0) { $0 + UInt64($1.readableBytes) }
+        self.entries.reserveCapacity(frames.count)
+        for frame in frames { self.append(frame, isControl: frame.frameHeader?.type != .data) }
+        self.acknowledged = acknowledged
+    }
+
+    /// What is kept, in the order in which it was sent.
+    var frames: [ByteBuffer] { self.entries.map(\.frame) }
+}

@@ -123,6 +123,26 @@ package struct FrameDecoder: Sendable {
     }
 }
 
+extension FrameDecoder {
+    /// Goes on where another decoder was when its link was lost. `incomplete` must have no fault.
+    package init(received: UInt64, incomplete: IncompleteFrame?) {
+        self.init()
+        self.received = received
+        self.current = incomplete?.header
+        self.missing = incomplete?.missing ?? 0
+        self.gathered = incomplete?.gathered ?? ByteBuffer()
+    }
+
+    /// What a decoder that takes this one's place has to know besides `received`: the sequenced frame of which a part has
+    /// arrived. Input that was not decoded is not in it, because it was never counted.
+    package var incomplete: IncompleteFrame? {
+        guard let header = self.current, header.type.isSequenced, self.missing > 0 else { return nil }
+        let type = header.type.isKnown ? header.type : .skipped
+        let shown = FrameHeader(stream: header.stream, type: type, length: header.length)
+        return IncompleteFrame(header: shown, missing: self.missing, gathered: self.gathered)
+    }
+}
+
 extension ByteBuffer {
     /// The same readable bytes in storage of their own, just large enough.
     package func copied(headroom: Int = 0) -> ByteBuffer {

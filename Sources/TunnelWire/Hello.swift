@@ -22,6 +22,15 @@ package struct WireID: Hashable, Sendable, CustomStringConvertible {
             low: bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 
+    /// From 32 hexadecimal digits; nil for anything else.
+    package init?(_ text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count == 32, digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
+            let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
     /// 32 lower-case hexadecimal digits.
     package var description: String { Self.hex(self.high) + Self.hex(self.low) }
 

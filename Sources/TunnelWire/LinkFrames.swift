@@ -24,11 +24,13 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     case silent = 10
     /// The link arrived on the wrong event loop: its placement hint did not match its name.
     case misplaced = 11
+    /// Another process takes over: the session waits for a new link, which may be dialled at once.
+    case restarting = 12
 
     /// Whether the dialer's session may be continued over another link afterwards.
     package var keepsSession: Bool {
         switch self {
-        case .notMe, .silent, .busy: true
+        case .notMe, .silent, .busy, .restarting: true
         default: false
         }
     }

@@ -4,6 +4,7 @@ import Daemon
 import Foundation
 import Settings
 import TunnelClient
+import TunnelWire
 
 @main
 struct GotunnelClientCommand: AsyncParsableCommand {
@@ -25,11 +26,16 @@ struct GotunnelClientCommand: AsyncParsableCommand {
     @Flag(help: "Only say whether the configuration is right.")
     var check = false
 
+    @Flag(help: .hidden)
+    var handoffFormats = false
+
     func run() async throws {
-        let program = DaemonProgram<ClientSettings>(name: "gotunnel-client") { path, surroundings throws(SettingsError) in
+        guard !self.handoffFormats else { return print(HandoffFormat.range) }
+        let program = DaemonProgram<ClientSettings>(name: "gotunnel-client", handoffKinds: GotunnelClient.handoffKinds) {
+            path, surroundings throws(SettingsError) in
             try SettingsLoader.loadClient(path: path, in: surroundings)
-        } make: { loaded, surroundings, logger in
-            try await GotunnelClient.make(loaded, surroundings: surroundings, logger: logger)
+        } make: { loaded, surroundings, inheritance, logger in
+            try await GotunnelClient.make(loaded, surroundings: surroundings, inheritance: inheritance, logger: logger)
         }
         let code = await program.run(
             configuration: self.config, isCheck: self.check, environment: ProcessInfo.processInfo.environment)

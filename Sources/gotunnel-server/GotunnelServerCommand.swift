@@ -4,6 +4,7 @@ import Daemon
 import Foundation
 import Settings
 import TunnelServer
+import TunnelWire
 
 @main
 struct GotunnelServerCommand: AsyncParsableCommand {
@@ -25,11 +26,16 @@ struct GotunnelServerCommand: AsyncParsableCommand {
     @Flag(help: "Only say whether the configuration is right.")
     var check = false
 
+    @Flag(help: .hidden)
+    var handoffFormats = false
+
     func run() async throws {
-        let program = DaemonProgram<ServerSettings>(name: "gotunnel-server") { path, surroundings throws(SettingsError) in
+        guard !self.handoffFormats else { return print(HandoffFormat.range) }
+        let program = DaemonProgram<ServerSettings>(name: "gotunnel-server", handoffKinds: GotunnelServer.handoffKinds) {
+            path, surroundings throws(SettingsError) in
             try SettingsLoader.loadServer(path: path, in: surroundings)
-        } make: { loaded, surroundings, logger in
-            try await GotunnelServer.make(loaded, surroundings: surroundings, logger: logger)
+        } make: { loaded, surroundings, inheritance, logger in
+            try await GotunnelServer.make(loaded, surroundings: surroundings, inheritance: inheritance, logger: logger)
         }
         let code = await program.run(
             configuration: self.config, isCheck: self.check, environment: ProcessInfo.processInfo.environment)

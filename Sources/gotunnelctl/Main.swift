@@ -24,7 +24,10 @@ struct GotunnelCtl: AsyncParsableCommand {
             CommandGroup(
                 name: "Look", subcommands: [Status.self, Peers.self, Clients.self, Exposures.self, Streams.self, Leader.self]),
             CommandGroup(
-                name: "Act", subcommands: [Drain.self, Undrain.self, Reload.self, Evict.self, Move.self, ClusterCommands.self]),
+                name: "Act",
+                subcommands: [
+                    Drain.self, Undrain.self, Reload.self, Upgrade.self, Stop.self, Evict.self, Move.self, ClusterCommands.self,
+                ]),
             CommandGroup(name: "Prepare", subcommands: [TokenCommand.self, PKI.self, Config.self]),
         ])
 }

@@ -55,6 +55,14 @@ package struct AdminClient: Sendable {
     package func undrain() async throws -> ActionResult { try await post("/v1/undrain") }
     package func reload() async throws -> ActionResult { try await post("/v1/reload") }
 
+    /// Returns when the next program is about to take over; its first sign is another time of start.
+    package func upgrade() async throws -> ActionResult { try await post("/v1/upgrade") }
+
+    /// See ``AdminLifecycle``.
+    package func stop(store: Int?) async throws -> ActionResult {
+        try await post("/v1/stop", StopRequest(store: store), timeout: timeout)
+    }
+
     package func evict(client: String) async throws -> ActionResult {
         try await post("/v1/clients/\(Self.pathSegment(client))/evict")
     }

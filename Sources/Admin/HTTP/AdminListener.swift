@@ -32,6 +32,13 @@ package struct AdminListener: Sendable {
         var path: String
         var device: UInt64
         var inode: UInt64
+
+        /// The file that is at `path` now, nil if there is none.
+        init?(path: String) {
+            var status = stat()
+            guard lstat(path, &status) == 0 else { return nil }
+            (self.path, self.device, self.inode) = (path, UInt64(status.st_dev), UInt64(status.st_ino))
+        }
     }
 
     /// Binds a Unix socket at `path` with mode 0660. A missing parent directory is made (0750); a socket file that nobody answers
@@ -52,15 +59,13 @@ package struct AdminListener: Sendable {
         // On Linux the mode of the socket is that of the file it is bound to, so that the file never exists with more rights than
         // these.
         fchmod(descriptor, 0o660)
-        var status = stat()
         guard UnixSocket.withAddress(path, { bind(descriptor, $0, $1) }) == 0, chmod(path, 0o660) == 0,
-            listen(descriptor, 64) == 0, lstat(path, &status) == 0
+            listen(descriptor, 64) == 0, let file = SocketFile(path: path)
         else {
             let code = errno
             close(descriptor)
             throw failure("cannot listen at", path, code)
         }
-        let file = SocketFile(path: path, device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
         return AdminListener(descriptor: descriptor, place: path, allowsActions: true, file: file)
     }
 
@@ -87,9 +92,10 @@ package struct AdminListener: Sendable {
         return AdminListener(descriptor: descriptor, place: localPlace(descriptor) ?? address, allowsActions: false, file: nil)
     }
 
-    /// Takes a socket that listens already: from socket activation or from the process before this one. Its file is left in place
-    /// at the end.
-    package static func inherited(_ descriptor: CInt) throws -> AdminListener {
+    /// Takes a socket that listens already: from socket activation or from the process before this one.
+    ///
+    /// - Parameter file: the path that this process is to remove at the end; nil: the file is left in place.
+    package static func inherited(_ descriptor: CInt, file: String? = nil) throws -> AdminListener {
         var family: sa_family_t = 0
         var address = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -103,7 +109,8 @@ package struct AdminListener: Sendable {
         guard result == 0 else { throw failure("cannot use the inherited descriptor", "\(descriptor)", errno) }
         let isUnix = Int32(family) == AF_UNIX
         let place = isUnix ? "inherited Unix socket" : localPlace(descriptor) ?? "inherited socket"
-        return AdminListener(descriptor: descriptor, place: place, allowsActions: isUnix, file: nil)
+        return AdminListener(
+            descriptor: descriptor, place: file ?? place, allowsActions: isUnix, file: file.flatMap { SocketFile(path: $0) })
     }
 
     /// Removes the socket's file once the descriptor is closed here, if the file is still the one made here and nobody answers on
@@ -116,6 +123,12 @@ package struct AdminListener: Sendable {
             UnixSocket.probe(file.path) == .stale
         else { return }
         unlink(file.path)
+    }
+
+    /// Another descriptor of the socket, close-on-exec, for the process that takes this one's place; nil if there is none left.
+    package func duplicate() -> CInt? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        return copy >= 0 ? copy : nil
     }
 
     /// Closes a listener that will not be served after all, and removes its file.

@@ -8,6 +8,8 @@ struct AdminRoutes {
     typealias Context = BasicRequestContext
 
     let source: any AdminSource
+    /// Nil: the process cannot be upgraded or stopped from here.
+    var lifecycle: (any AdminLifecycle)?
     let registry: MetricsRegistry
     let limits: AdminLimits
     /// On a TCP address every POST is refused.
@@ -57,6 +59,22 @@ struct AdminRoutes {
             return try await withDeadline(limit) { try await source.move(client: name, to: peer) }
         }
         addClusterActions(to: router)
+        addLifecycle(to: router)
+    }
+
+    private func addLifecycle(to router: Router<Context>) {
+        let (lifecycle, limit) = (lifecycle, limits.answer)
+        let missing = AdminError.notSupported("this process cannot be replaced")
+        // Without a deadline of ours: the new program is asked first, which is bounded.
+        post("/v1/upgrade", router) { _, _ in
+            guard let lifecycle else { throw missing }
+            return try await lifecycle.upgrade()
+        }
+        post("/v1/stop", router) { request, _ in
+            guard let lifecycle else { throw missing }
+            let store = try await body(StopRequest.self, of: request)?.store
+            return try await withDeadline(limit) { try await lifecycle.stop(store: store) }
+        }
     }
 
     /// Without a deadline of ours: the daemon bounds how long it waits for a leader.

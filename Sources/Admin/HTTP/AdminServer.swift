@@ -12,16 +12,18 @@ import Synchronization
 /// touches the data plane.
 package struct AdminServer: Service {
     private let source: any AdminSource
+    private let lifecycle: (any AdminLifecycle)?
     private let registry: MetricsRegistry
     private let listeners: [AdminListener]
     private let limits: AdminLimits
     private let logger: Logger
 
     package init(
-        source: any AdminSource, registry: MetricsRegistry, listeners: [AdminListener], limits: AdminLimits = AdminLimits(),
-        logger: Logger
+        source: any AdminSource, lifecycle: (any AdminLifecycle)? = nil, registry: MetricsRegistry, listeners: [AdminListener],
+        limits: AdminLimits = AdminLimits(), logger: Logger
     ) {
         self.source = source
+        self.lifecycle = lifecycle
         self.registry = registry
         self.listeners = listeners
         self.limits = limits
@@ -108,7 +110,8 @@ package struct AdminServer: Service {
     }
 
     private func channel(for listener: AdminListener) -> HTTP1Channel {
-        let routes = AdminRoutes(source: source, registry: registry, limits: limits, allowsActions: listener.allowsActions)
+        let routes = AdminRoutes(
+            source: source, lifecycle: lifecycle, registry: registry, limits: limits, allowsActions: listener.allowsActions)
         let responder = routes.responder()
         let (limits, logger) = (limits, logger)
         var configuration = HTTP1Channel.Configuration(

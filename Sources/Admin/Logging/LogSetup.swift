@@ -80,6 +80,17 @@ package enum LogSetup {
             metadataProvider: nil)
     }
 
+    /// Makes every logger of the process one of `make`'s. Once per process, instead of the other ``bootstrap``.
+    ///
+    /// - Parameter make: gets the label, the level to follow, and what provides metadata.
+    package static func bootstrap(
+        level: Logger.Level,
+        _ make: @escaping @Sendable (String, @escaping @Sendable () -> Logger.Level, Logger.MetadataProvider?) -> any LogHandler
+    ) {
+        shared.level = level
+        LoggingSystem.bootstrap({ label, provider in make(label, { shared.level }, provider) }, metadataProvider: nil)
+    }
+
     /// Changes the level of the whole process, for a reload. Loggers that were given a level of their own keep it.
     package static func setLevel(_ level: Logger.Level) {
         shared.level = level

@@ -113,6 +113,18 @@ package struct TunnelMetrics: Sendable {
         registry.counter("gotunnel_handshake_failures_total", help: "Failed handshakes by reason.", labels: [("reason", reason)])
     }
 
+    /// Which of the watchdog's margins.
+    package enum WatchdogMargin: String, Sendable { case now, lowest }
+
+    /// `gotunnel_watchdog_margin_ratio{which}`: the share of the watchdog's interval that the slowest part left; there only
+    /// under a watchdog.
+    package func watchdogMargin(_ which: WatchdogMargin) -> Gauge {
+        registry.gauge(
+            "gotunnel_watchdog_margin_ratio",
+            help: "Share of the watchdog interval left when the slowest part answered: at the last beat, and the lowest yet.",
+            labels: [("which", which.rawValue)])
+    }
+
     /// Keeps file descriptors and resident memory up to date at each scrape.
     package func observeProcess() {
         registry.onScrape { [openFds, residentMemory] in

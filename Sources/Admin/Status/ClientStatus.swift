@@ -110,6 +110,14 @@ package enum DaemonStatus: Codable, Sendable, Equatable {
     case server(ServerStatus)
     case client(ClientStatus)
 
+    /// What both have.
+    package var process: ProcessStatus {
+        switch self {
+        case .server(let status): status.process
+        case .client(let status): status.process
+        }
+    }
+
     private enum CodingKeys: CodingKey {
         case kind
     }

@@ -125,11 +125,14 @@ package struct ProcessStatus: Codable, Sendable, Equatable {
     /// Resident set of the whole process.
     package var residentBytes: Int
     package var openFds: Int
+    /// How this process took over from the one before; nil if it began anew.
+    package var handoff: HandoffStatus?
 
     package init(
         pid: Int32, startedAt: Timestamp, uptimeSeconds: Double, memoryBytes: Int, memoryBudgetBytes: Int, residentBytes: Int,
-        openFds: Int
+        openFds: Int, handoff: HandoffStatus? = nil
     ) {
+        self.handoff = handoff
         self.pid = pid
         self.startedAt = startedAt
         self.uptimeSeconds = uptimeSeconds
@@ -137,6 +140,26 @@ package struct ProcessStatus: Codable, Sendable, Equatable {
         self.memoryBudgetBytes = memoryBudgetBytes
         self.residentBytes = residentBytes
         self.openFds = openFds
+    }
+}
+
+/// What became of the connections of the process before.
+package struct HandoffStatus: Codable, Sendable, Equatable {
+    /// `exec` or `store`.
+    package var carrier: String
+    /// Streams, and connections that were to become streams.
+    package var carried: Int
+    package var lost: Int
+    /// From the moment when everything stopped until this process went on, in seconds.
+    package var pauseSeconds: Double
+    package var at: Timestamp
+
+    package init(carrier: String, carried: Int, lost: Int, pauseSeconds: Double, at: Timestamp) {
+        self.carrier = carrier
+        self.carried = carried
+        self.lost = lost
+        self.pauseSeconds = pauseSeconds
+        self.at = at
     }
 }
 

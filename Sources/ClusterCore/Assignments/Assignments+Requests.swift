@@ -124,14 +124,8 @@ extension Assignments {
             work.answerLater(waiter, .done)
         case .removeVoter(let name):
             guard let known = voters.voter(named: name) else {
-                // Removed before; said again while it is down, it is gone for good and nobody waits for it. One that is up may
-                // listen on ports yet.
-                guard work.state.retired.contains(name) || context.servers[name] != nil else {
-                    let reason = "no server called \(name) has or had a vote"
-                    return self.tell(.refused(reason), &waiter, confirmed, context, &work)
-                }
-                if work.state.retired.contains(name), context.reachable?.contains(name) != true { work.add(.forget(name)) }
-                return self.tell(.done, &waiter, confirmed, context, &work)
+                let isKnown = work.state.retired.contains(name) || context.servers[name] != nil
+                return self.tell(isKnown ? .done : Self.stranger(name), &waiter, confirmed, context, &work)
             }
             guard voters.voters.count > 1 else {
                 let reason = "\(name) is the only voter: add another before you remove it"
@@ -146,11 +140,32 @@ extension Assignments {
             }
             work.add(.voters(rest))
             work.answerLater(waiter, .done)
+        case .forgetVoter(let name): return self.forget(name, &waiter, confirmed, context, &work)
         case .found: work.answer(waiter, .refused("this server belongs to a cluster already"))
         case .transfer: work.answer(waiter, .refused("a transfer is no matter of the assignments"))
         }
         return true
     }
+
+    /// Nobody waits any longer for a server that was removed before. One that is up may listen on ports yet.
+    private func forget(
+        _ name: ServerName, _ waiter: inout LeadingAssignments.Waiter, _ confirmed: UInt64, _ context: AssignmentsContext,
+        _ work: inout Batch
+    ) -> Bool {
+        guard self.state.voters.voter(named: name) == nil else {
+            let reason = "\(name) has a vote again: say it once more to remove it"
+            return self.tell(.refused(reason), &waiter, confirmed, context, &work)
+        }
+        guard work.state.retired.contains(name), context.reachable?.contains(name) != true else {
+            let isKnown = work.state.retired.contains(name) || context.servers[name] != nil
+            return self.tell(isKnown ? .done : Self.stranger(name), &waiter, confirmed, context, &work)
+        }
+        work.add(.forget(name))
+        work.answerLater(waiter, .done)
+        return true
+    }
+
+    private static func stranger(_ name: ServerName) -> RequestOutcome { .refused("no server called \(name) has or had a vote") }
 
     // MARK: Ports that are taken back
 

@@ -8,12 +8,12 @@ extension Election {
     mutating func lead(
         _ rounds: LeaderRounds, _ electorate: Electorate, _ now: Moment, _ rng: inout some RandomNumberGenerator
     ) -> [ElectionAction] {
-        guard now < rounds.confirmedSince + self.configuration.timeout else { return self.abdicate(now: now, rng: &rng) }
+        guard now < rounds.confirmedSince + self.configuration.lease else { return self.abdicate(now: now, rng: &rng) }
         var rounds = rounds
         let round = rounds.begin(now: now)
         let isConfirmed = rounds.settle(self.own, electorate)
         self.role = .leading(rounds)
-        self.timerAt = now + self.configuration.heartbeatInterval
+        self.timerAt = min(now + self.configuration.heartbeatInterval, rounds.confirmedSince + self.configuration.lease)
         return [.broadcast(.heartbeat(self.heartbeat(round, electorate)))]
             + (isConfirmed ? [.confirmed(round: rounds.confirmed)] : [])
     }

@@ -17,13 +17,20 @@ extension Registry {
     /// What is known here, sorted by owner.
     func digest(wantsDigest: Bool, asksForOwn: Bool) -> RegistryDigest {
         var owners = [Self.progress(self.own, self.mine)]
-        for (name, entries) in self.others { owners.append(Self.progress(name, entries)) }
+        for (name, entries) in self.others { owners.append(self.known(name, entries)) }
         for (name, gone) in self.forgotten {
             owners.append(
                 RegistryDigest.Owner(
                     name: name, generation: gone.known.generation, version: gone.known.version, collected: 0, isForgotten: true))
         }
         return RegistryDigest(owners: owners.sorted { $0.name < $1.name }, wantsDigest: wantsDigest, asksForOwn: asksForOwn)
+    }
+
+    /// Of an owner of which only an earlier life is known, nothing but the later one is wanted: what came before counts as
+    /// forgotten.
+    private func known(_ name: ServerName, _ entries: OwnerEntries) -> RegistryDigest.Owner {
+        guard let life = self.lives[name] else { return Self.progress(name, entries) }
+        return RegistryDigest.Owner(name: name, generation: life - 1, version: 0, collected: 0, isForgotten: true)
     }
 
     private static func progress(_ name: ServerName, _ entries: OwnerEntries) -> RegistryDigest.Owner {
@@ -69,7 +76,7 @@ extension Registry {
 
     /// From which version on a peer has to be told of an owner; nil: it lacks nothing that could be told.
     private func shortfall(of owner: ServerName, _ entries: OwnerEntries, _ theirs: RegistryDigest.Owner?) -> UInt64? {
-        guard entries.isSettled else { return nil }
+        guard entries.isSettled, !self.isOver(entries.generation, of: owner) else { return nil }
         guard let theirs else {
             // A server that is gone is not made known to those who do not know it: they may just have forgotten it.
             return self.hidden[owner] == nil ? 0 : nil
@@ -82,7 +89,9 @@ extension Registry {
 
     /// Whether a peer could tell something of an owner.
     private func lacks(_ theirs: RegistryDigest.Owner) -> Bool {
-        guard theirs.name != self.own, !theirs.isForgotten, theirs.version == theirs.asOf else { return false }
+        guard theirs.name != self.own, !theirs.isForgotten, theirs.version == theirs.asOf,
+            !self.isOver(theirs.generation, of: theirs.name)
+        else { return false }
         if let gone = self.forgotten[theirs.name] { return theirs.generation > gone.known.generation }
         guard let entries = self.others[theirs.name] else { return self.hidden[theirs.name] == nil }
         guard theirs.generation == entries.generation else { return theirs.generation > entries.generation }
@@ -117,6 +126,7 @@ extension Registry {
     /// Nil: the part is of no use here, or there is no room for it.
     private mutating func apply(_ part: RegistryDelta.Part, now: Moment) -> [OwnerEntries.Change]? {
         if let gone = self.forgotten[part.owner], part.generation <= gone.known.generation { return nil }
+        if self.isOver(part.generation, of: part.owner) { return nil }
         // The entries are changed in place: a second reference to them here would make every change a copy of them all.
         guard let generation = self.others[part.owner]?.generation, generation >= part.generation else {
             return self.begin(part, now: now)
@@ -143,6 +153,7 @@ extension Registry {
         }
         self.others[part.owner] = entries
         self.forgotten[part.owner] = nil
+        self.lives[part.owner] = nil
         // It has lived since: the time until it is forgotten begins anew.
         if self.hidden[part.owner] != nil { self.hidden[part.owner] = now }
         return changes

@@ -11,17 +11,20 @@ extension Registry {
         return entries.sortedKeys().map { .changed(owner: owner, $0, nil) }
     }
 
-    /// An owner is back: what is still known of it is there again. If it was forgotten, or is known to have begun another
-    /// life since, it is asked at once: what an earlier life had published is over.
+    /// An owner is there. If it was hidden, what is still known of it is there again. If it was forgotten, or has begun another
+    /// life since, it is asked at once: what an earlier life had published is over. An owner that was not hidden is shown as it
+    /// was until its new life has published: it may have kept its clients.
     /// - Parameter generation: of the life that it is said to be in.
     package mutating func ownerShown(_ owner: ServerName, generation: UInt64 = 0, now: Moment) -> [RegistryAction] {
+        self.heardOf(min(generation, RegistryLimits.number), of: owner)
         guard self.hidden.removeValue(forKey: owner) != nil else { return [] }
-        let generation = min(generation, RegistryLimits.number)
-        if let known = self.others[owner], known.generation < generation {
-            self.others[owner] = OwnerEntries(generation: generation)
+        let gone = self.forgotten.removeValue(forKey: owner)
+        if let life = self.lives[owner], self.others[owner] != nil || gone != nil {
+            self.others[owner] = OwnerEntries(generation: life)
+            self.lives[owner] = nil
             return [self.ask(owner, wantsDigest: true, forOwn: true, now: now)]
         }
-        if let gone = self.forgotten.removeValue(forKey: owner) {
+        if let gone {
             self.others[owner] = OwnerEntries(afterForgetting: gone.known)
             return [self.ask(owner, wantsDigest: true, forOwn: true, now: now)]
         }
@@ -29,12 +32,24 @@ extension Registry {
         return entries.sortedKeys().map { .changed(owner: owner, $0, entries.record($0)) }
     }
 
+    private mutating func heardOf(_ generation: UInt64, of owner: ServerName) {
+        let known = self.others[owner]?.generation ?? self.forgotten[owner]?.known.generation ?? 0
+        guard owner != self.own, generation > max(known, self.lives[owner] ?? 0) else { return }
+        self.lives[owner] = generation
+    }
+
+    /// Whether what was published under this generation is known to be over.
+    func isOver(_ generation: UInt64, of owner: ServerName) -> Bool { self.lives[owner].map { generation < $0 } ?? false }
+
     /// Drops the entries of those who have been gone for too long. How far they were known is kept, so that a peer that still
     /// has them does not bring them back.
     mutating func forget(now: Moment) {
         for (owner, since) in self.hidden where now - since >= self.configuration.forgetAfter {
+            let life = self.lives.removeValue(forKey: owner)
             guard let entries = self.others.removeValue(forKey: owner) else { continue }
-            self.forgotten[owner] = Forgotten(known: entries.knownVersion, since: now)
+            var known = entries.knownVersion
+            if let life, life > known.generation { known = RegistryVersion(generation: life - 1, version: 0) }
+            self.forgotten[owner] = Forgotten(known: known, since: now)
         }
     }
 

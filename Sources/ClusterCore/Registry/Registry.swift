@@ -34,6 +34,9 @@ package struct Registry: Sendable {
     var hidden: [ServerName: Moment] = [:]
     /// Who was gone for so long that the entries were dropped; how far they were known, so that they do not come back.
     var forgotten: [ServerName: Forgotten] = [:]
+    /// The life that an owner is said to be in, while only an earlier one is known here: what that had published is over, so
+    /// nothing of it is learnt or told any more.
+    var lives: [ServerName: UInt64] = [:]
     /// Which peers were lately asked with a digest, and when.
     var asked: [ServerName: Question] = [:]
     /// When an answer that was cut was last continued: a transfer is under way.

@@ -16,6 +16,8 @@ protocol ServerConnectionOwner: AnyObject {
     func connection(_ connection: ServerConnection, failed error: HandshakeError)
     /// A session stands and has a link in a moment: what is sent now is the first that the server hears.
     func connection(_ connection: ServerConnection, began session: SessionDriver)
+    /// A session of another process goes on; it has no link yet.
+    func connection(_ connection: ServerConnection, thawed session: SessionDriver, _ services: Services)
     /// Another link carries the session.
     func connectionResumed(_ connection: ServerConnection)
     func connection(_ connection: ServerConnection, lostLink cause: LinkLoss)
@@ -28,6 +30,20 @@ protocol ServerConnectionOwner: AnyObject {
     func connection(_ connection: ServerConnection, heartbeat: HeartbeatReport)
 }
 
+/// Who a server is, once it has proved that.
+struct ServerIdentity: Codable, Sendable {
+    var name: String
+    var installation: WireID
+    var instance: WireID
+    /// Its program and version, for people.
+    var software: String
+
+    init(_ hello: Hello) {
+        (self.name, self.installation) = (hello.name, hello.installation)
+        (self.instance, self.software) = (hello.instance, hello.software)
+    }
+}
+
 /// A session with one server: dials for it once, and again each time its link breaks, until the session is over. Bound
 /// to its event loop.
 final class ServerConnection {
@@ -35,18 +51,18 @@ final class ServerConnection {
     weak var owner: (any ServerConnectionOwner)?
     /// By which the opener knows its session.
     var path: PathID?
-    /// What the server announced, by name: whether it is healthy. Nil until it did.
-    var services: [String: Bool]?
+    /// What the server announced, nil until it did.
+    var announced: Services?
     /// Who answered; nil until somebody has proved himself.
-    private(set) var peer: Hello?
+    private(set) var peer: ServerIdentity?
     /// The name of the server whose session is being replaced.
     private(set) var replacedServer: String?
     /// What status shows of it, and since when that is so, as far as it was looked at.
     private var shown: (state: LinkStatus.State, since: Timestamp) = (.down, .now())
     /// Why there is no link; nil while there is one.
     private(set) var downReason: String? = "dialling"
-    private let host: String
-    private let port: Int
+    let host: String
+    let port: Int
     private let environment: TransportEnvironment
     private let configuration: SessionConfiguration
     private let dialer: () -> LinkDialer
@@ -80,7 +96,37 @@ final class ServerConnection {
     var session: SessionDriver? { self.driver.flatMap { $0.isEnded ? nil : $0 } }
     var isUp: Bool { self.session?.isAttached ?? false }
 
+    /// The services announced, by name: whether each is healthy; nil until there was an announcement.
+    var services: [String: Bool]? {
+        self.announced.map { announced in
+            Dictionary(announced.services.map { ($0.name, $0.isHealthy) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
     func start() { self.dialFresh() }
+
+    // MARK: From process to process
+
+    /// Hands the session over; nil when there is none. Says nothing to its owner.
+    func freeze(farewell: Close) -> (about: FrozenLink, driver: FrozenDriver)? {
+        self.isOver = true
+        self.retry?.cancel()
+        self.owner = nil
+        guard let peer, let ticket, let driver = self.driver?.freeze(farewell: farewell) else { return nil }
+        return (FrozenLink(self, peer, ticket), driver)
+    }
+
+    /// Goes on with a session of another process, and dials for its link.
+    func thaw(_ frozen: FrozenLink, _ ticket: ResumeTicket, _ driver: SessionDriver) {
+        self.peer = frozen.peer
+        self.ticket = ticket
+        self.driver = driver
+        self.downReason = "another process had the link"
+        driver.delegate = self
+        self.owner?.connection(self, thawed: driver, frozen.services)
+        driver.goOn()
+        self.dialResume()
+    }
 
     /// It is in this state now; gives since when.
     func entered(_ state: LinkStatus.State) -> Timestamp {
@@ -148,7 +194,7 @@ final class ServerConnection {
         driver.delegate = self
         self.driver = driver
         self.ticket = ResumeTicket(server: dialed.peer.instance, session: dialed.welcome.session, secret: secret)
-        self.services = nil
+        self.announced = nil
         self.linkIsUp(dialed, "connected to server")
         // Before the link: what the server announces may have come together with its WELCOME.
         self.owner?.connection(self, began: driver)
@@ -196,7 +242,7 @@ final class ServerConnection {
 
     private func linkIsUp(_ dialed: DialedLink, _ event: Logger.Message) {
         self.plan.connected(now: self.environment.now)
-        self.peer = dialed.peer
+        self.peer = ServerIdentity(dialed.peer)
         self.downReason = nil
         self.logger.notice(
             event,

@@ -50,6 +50,22 @@ extension ServerLinks: ServerConnectionOwner {
         self.carryOut()
     }
 
+    func connection(_ connection: ServerConnection, thawed session: SessionDriver, _ services: Services) {
+        guard let peer = connection.peer else { return }
+        self.plan.sessionBegan(
+            connection.endpoint, server: peer.installation, name: peer.name, now: self.now, using: &self.rng)
+        let path = self.opener.began(session, rank: self.rng.next())
+        connection.path = path
+        connection.announced = services
+        self.opener.offers(path, services)
+        let isDraining = session.snapshot().isPeerDraining
+        if isDraining { self.opener.drains(path, true) }
+        self.opener.lost(path)
+        self.plan.linkLost(connection.endpoint, now: self.now, using: &self.rng)
+        self.delegate?.sessionBegan(session)
+        self.linksChanged()
+    }
+
     func connectionResumed(_ connection: ServerConnection) {
         self.plan.linkBack(connection.endpoint, now: self.now)
         if let path = connection.path { self.opener.linked(path) }

@@ -19,8 +19,7 @@ extension ServerLinks {
         guard let peer = connection.peer, let path = connection.path else { return }
         switch message {
         case .services(let services):
-            connection.services = Dictionary(
-                services.services.map { ($0.name, $0.isHealthy) }, uniquingKeysWith: { first, _ in first })
+            connection.announced = services
             self.opener.offers(path, services)
         case .registered(let registered): self.delegate?.registered(registered, by: peer.name)
         case .goAway(let goAway): self.drains(connection, goAway)
@@ -45,7 +44,7 @@ extension ServerLinks {
         self.reviewUse(of: connection)
     }
 
-    private func learn(_ peers: Peers, from peer: Hello) {
+    private func learn(_ peers: Peers, from peer: ServerIdentity) {
         let isNews = self.directory.learn(
             ServerAnnouncement(peers), from: peer.name, instance: "\(peer.instance)", at: Timestamp.now().wholeSeconds)
         guard isNews else { return }

@@ -201,13 +201,32 @@ final class ServerLinks {
             }
     }
 
-    private func dial(_ endpoint: Endpoint) {
+    private func dial(_ endpoint: Endpoint) { self.makeConnection(endpoint).start() }
+
+    private func makeConnection(_ endpoint: Endpoint) -> ServerConnection {
         let connection = ServerConnection(
             endpoint: endpoint, address: endpoint.dialAddress, configuration: self.settings.sessionConfiguration,
             environment: self.environment, logger: self.logger, dialer: { self.dialer })
         connection.owner = self
         self.table[endpoint] = connection
-        connection.start()
+        return connection
+    }
+
+    // MARK: From process to process
+
+    /// Hands every session over; there are none afterwards.
+    func freeze(farewell: Close) -> [(about: FrozenLink, driver: FrozenDriver)] {
+        self.isStopped = true
+        for timer in [self.timer, self.upkeep, self.movePause, self.moveEnd, self.savePause] { timer?.cancel() }
+        if self.isSaveDue { self.remember() }
+        defer { self.table = [:] }
+        return self.connections.compactMap { $0.freeze(farewell: farewell) }
+    }
+
+    /// Goes on with a session of another process. To be called before `start`.
+    func thaw(_ frozen: FrozenLink, _ ticket: ResumeTicket, _ driver: SessionDriver) {
+        guard let endpoint = frozen.endpoint else { return driver.end(.closedHere(.shutdown, "its server has no address")) }
+        self.makeConnection(endpoint).thaw(frozen, ticket, driver)
     }
 
     func remove(_ endpoint: Endpoint) {

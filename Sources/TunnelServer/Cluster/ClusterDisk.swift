@@ -43,6 +43,9 @@ final class ClusterDisk: Sendable {
         if !isBusy { self.queue.async { self.work() } }
     }
 
+    /// Calls `body` behind what is being written.
+    func whenIdle(_ body: @escaping @Sendable () -> Void) { self.queue.async(execute: body) }
+
     private func work() {
         while let next = self.take() {
             do throws(IdentityProblem) {

@@ -19,16 +19,16 @@ final class ClusterEffects: Sendable {
 
     private let context: ServerContext
     private let hooks: LeaderHooks
-    private let lease: Duration
+    private let quiet: Duration
     private let control: any EventLoop
     private let orders: Orders
     private let last = Mutex<Leadership?>(nil)
 
-    /// - Parameter lease: how long an earlier leader may still believe that it leads.
-    init(context: ServerContext, hooks: LeaderHooks, lease: Duration, control: any EventLoop, orders: Orders) {
+    /// - Parameter quiet: after how long no earlier leader believes any more that it leads.
+    init(context: ServerContext, hooks: LeaderHooks, quiet: Duration, control: any EventLoop, orders: Orders) {
         self.context = context
         self.hooks = hooks
-        self.lease = lease
+        self.quiet = quiet
         self.control = control
         self.orders = orders
     }
@@ -138,7 +138,7 @@ final class ClusterEffects: Sendable {
         let (led, leads) = (before?.role == .leader, leadership.role == .leader)
         if leads, !led {
             let term = leadership.term
-            self.control.scheduleTask(in: .nanoseconds(self.lease.wholeNanoseconds)) { [weak self] in
+            self.control.scheduleTask(in: .nanoseconds(self.quiet.wholeNanoseconds)) { [weak self] in
                 guard let self, let now = self.last.withLock({ $0 }), now.role == .leader, now.term == term else { return }
                 self.hooks.run(.leader, term: term)
             }

@@ -46,6 +46,12 @@ final class ClusterHandle: Sendable {
         return (try? await bound.eventLoop.submit { bound.value.currentView }.get()) ?? ClusterView()
     }
 
+    /// Calls `body` once the control plane and its disk have come to it; at once where there is none yet.
+    func whenAlive(_ body: @escaping @Sendable () -> Void) {
+        guard let bound = self.bound else { return body() }
+        bound.eventLoop.execute { bound.value.whenDiskIsIdle(body) }
+    }
+
     func stop() async {
         guard let bound = self.bound else { return }
         try? await bound.eventLoop.submit { bound.value.stop() }.get()

@@ -68,6 +68,12 @@ final class ClusterRuntime {
         bound.value.runtime = self
     }
 
+    /// Calls `body` behind what is being written.
+    func whenDiskIsIdle(_ body: @escaping @Sendable () -> Void) {
+        guard let disk = self.disk else { return body() }
+        disk.whenIdle(body)
+    }
+
     /// Lets the disk's thread speak of the runtime without keeping it.
     private final class WeakRuntime {
         weak var runtime: ClusterRuntime?
@@ -89,6 +95,18 @@ final class ClusterRuntime {
         self.links.stop()
         for promise in self.wishes.values { promise.fail(StoppedError()) }
         self.wishes = [:]
+    }
+
+    /// Another process goes on: the peers wait for it. Calls `done` when nothing is being written any more.
+    func pause(within span: Duration, done: @escaping @Sendable () -> Void) {
+        guard !self.isStopped else { return done() }
+        self.handle(.restart(within: span))
+        self.isStopped = true
+        self.timer?.cancel()
+        self.links.stop()
+        for promise in self.wishes.values { promise.fail(StoppedError()) }
+        self.wishes = [:]
+        self.whenDiskIsIdle(done)
     }
 
     struct StoppedError: Error, CustomStringConvertible {

@@ -13,7 +13,7 @@ import Glibc
 /// Runs an operator's commands when this server begins to lead and when it no longer does. One at a time, in order; of what
 /// waits, only the last counts.
 ///
-/// `on_leader` runs one full lease after the lead was won, when no earlier leader can still believe in its own. The term goes
+/// `on_leader` runs one election timeout after the lead was won, when no earlier leader can still believe in its own. The term goes
 /// with it: what it changes elsewhere can refuse a lower one.
 final class LeaderHooks: Sendable {
     enum Part: String, Sendable {

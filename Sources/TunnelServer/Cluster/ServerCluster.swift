@@ -47,7 +47,7 @@ final class ServerCluster: Sendable {
             onLeader: cluster?.onLeader ?? [], onFollower: cluster?.onFollower ?? [], server: settings.name,
             logger: context.logger)
         let effects = ClusterEffects(
-            context: context, hooks: hooks, lease: ElectionConfiguration(timeout: plan.configuration.electionTimeout).lease,
+            context: context, hooks: hooks, quiet: plan.configuration.electionTimeout,
             control: control, orders: orders)
         let consumers = ClusterRuntime.Consumers(
             apply: { effects.apply($0) }, sendData: { effects.sendData($0, to: $1) },
@@ -81,6 +81,16 @@ final class ServerCluster: Sendable {
     func setPeers(_ peers: [PeerAddress]) {
         let runtime = self.runtime
         runtime.eventLoop.execute { runtime.value.links.configure(peers) }
+    }
+
+    /// Another process of this server goes on within `span`: the peers are told, and the disk is at rest when this returns.
+    func pause(within span: Duration) async {
+        let runtime = self.runtime
+        await withCheckedContinuation { continuation in
+            runtime.eventLoop.execute { runtime.value.pause(within: span) { continuation.resume() } }
+        }
+        // What was said is on its way; a moment lets it leave.
+        try? await Task.sleep(for: .milliseconds(20))
     }
 
     /// Says good-bye to the peers and ends the control plane.

@@ -1,3 +1,4 @@
+import Daemon
 import Logging
 import NIOCore
 import TunnelTransport
@@ -92,6 +93,17 @@ final class LoopPorts {
         self.reviewAll()
     }
 
+    /// Listens nowhere, but what comes now waits in the kernel for the next process.
+    func freeze() -> [HandoffListener] {
+        var listeners: [HandoffListener] = []
+        for (port, listening) in self.table.sorted(by: { $0.key < $1.key }) {
+            guard case .bound(let listener) = listening.stage, let descriptor = listener.duplicate() else { continue }
+            listeners.append(HandoffListener(.port(port), descriptor))
+        }
+        self.closeAll()
+        return listeners
+    }
+
     private func close(_ port: UInt16) -> EventLoopFuture<Void> {
         self.retries.removeValue(forKey: port)?.cancel()
         defer { self.settle(port) }
@@ -109,7 +121,8 @@ final class LoopPorts {
         guard let place = try? SocketAddress(ipAddress: address, port: Int(port)) else {
             return self.failed(port, holder, "\(address) is no address to listen on")
         }
-        StreamListener.bind(place, environment: self.environment) { [weak self] socket, source in
+        let inherited = self.context.inherited?.sockets.take(.port(port))?.descriptor
+        StreamListener.bind(place, inherited: inherited, environment: self.environment) { [weak self] socket, source in
             guard let self else { return socket.abandon() }
             self.accept(holder, socket, source)
         }.assumeIsolated().whenComplete { result in

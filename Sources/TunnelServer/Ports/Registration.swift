@@ -25,7 +25,15 @@ final class Registration {
         var isServed: Bool { self.problem == nil && self.declaration.isHealthy }
     }
 
-    private let peer: AuthenticatedPeer
+    /// Whose it is.
+    struct Client {
+        var name: String
+        var installation: WireID
+        var instance: WireID
+        var address: String
+    }
+
+    private let peer: Client
     private let since: UInt64
     private unowned let driver: SessionDriver
     private let context: ServerContext
@@ -40,11 +48,11 @@ final class Registration {
     private var isPatient = false
     private var isPatienceOver = false
 
-    private var client: String { self.peer.hello.name }
+    private var client: String { self.peer.name }
 
     /// - Parameter since: when the session began, in milliseconds since 1970.
-    init(peer: AuthenticatedPeer, since: UInt64, driver: SessionDriver, loop: ServerLoop) {
-        self.peer = peer
+    init(of client: Client, since: UInt64, driver: SessionDriver, loop: ServerLoop) {
+        self.peer = client
         self.since = since
         self.driver = driver
         self.context = loop.context
@@ -70,6 +78,28 @@ final class Registration {
         for declaration in register.exposures where wanted[declaration.name] == declaration { self.adopt(declaration) }
         self.publish()
         self.answerWhenSettled()
+    }
+
+    /// The version of the last registration, for the next process; nil: there was none.
+    var frozenVersion: UInt64? { self.hasRegistered ? self.version : nil }
+
+    var frozenExposures: [FrozenClient.Exposure] {
+        self.entries.map { entry in
+            FrozenClient.Exposure(
+                name: entry.declaration.name, mappedPort: entry.declaration.mappedPort, isHealthy: entry.declaration.isHealthy,
+                wantsPort: entry.declaration.wantsPort, claimedAt: entry.claimedAt)
+        }
+    }
+
+    /// Takes what another process had registered. Who had a port first has it still.
+    func thaw(_ exposures: [FrozenClient.Exposure], version: UInt64) {
+        for exposure in exposures {
+            let declaration = ExposureDeclaration(
+                name: exposure.name, mappedPort: exposure.mappedPort, isHealthy: exposure.isHealthy, wantsPort: exposure.wantsPort
+            )
+            self.table[exposure.name] = Entry(declaration: declaration, claimedAt: exposure.claimedAt)
+        }
+        self.apply(Register(version: version, exposures: self.entries.map(\.declaration)))
     }
 
     /// The rules changed: what was refused may be allowed now, and the other way round.
@@ -139,7 +169,7 @@ final class Registration {
     private func request(_ holder: PortHolder, _ policy: AccessPolicy) -> UInt64 {
         let bound = NIOLoopBound(WeakRegistration(self), eventLoop: self.driver.environment.eventLoop)
         let request = PortRequest(
-            client: holder.client, installation: self.peer.hello.installation, exposure: holder.exposure,
+            client: holder.client, installation: self.peer.installation, exposure: holder.exposure,
             allowed: policy.pickedPorts(client: holder.client))
         return self.context.directory.requestPort(request) { outcome in
             bound.eventLoop.execute { bound.value.registration?.answered(holder.exposure, outcome) }
@@ -213,7 +243,7 @@ final class Registration {
         self.context.directory.publish(
             client: self.client,
             ClientRecord(
-                installation: self.peer.hello.installation, instance: self.peer.hello.instance, address: self.peer.address,
+                installation: self.peer.installation, instance: self.peer.instance, address: self.peer.address,
                 since: self.since, exposures: exposures))
     }
 

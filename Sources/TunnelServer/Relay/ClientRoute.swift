@@ -38,6 +38,9 @@ final class ClientRoute {
 
     func close() { self.opener.close() }
 
+    /// The connections that are no streams yet, for the next process.
+    func freeze() -> [FrozenConnection] { self.opener.freeze() }
+
     // MARK: The client's own session
 
     func localBegan(_ driver: SessionDriver) {

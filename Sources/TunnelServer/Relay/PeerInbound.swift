@@ -24,6 +24,25 @@ final class PeerInbound: GossipTaker {
         driver.delegate = self
     }
 
+    /// Goes on with a session of another process.
+    init(thawing frozen: FrozenPeer, secret: SessionSecret, driver: SessionDriver, lane: GossipLane, loop: ServerLoop) {
+        self.id = frozen.session
+        self.server = frozen.server
+        self.instance = frozen.instance
+        self.secret = secret
+        self.driver = driver
+        self.lane = lane
+        self.loop = loop
+        driver.delegate = self
+    }
+
+    /// For the next process.
+    func frozen(loop: Int) -> FrozenPeer {
+        FrozenPeer(server: self.server, instance: self.instance, session: self.id, secret: self.secret.reveal(), loop: loop)
+    }
+
+    var frozenLane: GossipLane.Frozen { self.lane.freeze() }
+
     func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
         self.loop.serveRelayed(id, of: session, open, from: self.server)
     }

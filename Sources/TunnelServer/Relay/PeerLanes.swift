@@ -20,6 +20,8 @@ final class PeerLanes {
     private let make: (ServerName, PeerLane) -> PeerSession
     private let logger: Logger
     private var lanes: [ServerName: PeerLane] = [:]
+    /// Taken over from another process, before it is known which servers there are.
+    private var unconfirmed: Set<ServerName> = []
     var events: Events?
 
     /// - Parameter make: a data session to a server, owned by the lane.
@@ -30,7 +32,8 @@ final class PeerLanes {
 
     /// Has sessions with these servers and no others.
     func set(_ names: Set<ServerName>) {
-        for name in self.lanes.keys.sorted() where !names.contains(name) {
+        self.unconfirmed.subtract(names)
+        for name in self.lanes.keys.sorted() where !names.contains(name) && !self.unconfirmed.contains(name) {
             self.lanes.removeValue(forKey: name)?.session?.stop(Close(.shutdown, "the servers part"))
             self.events?.ended(name)
         }
@@ -55,7 +58,30 @@ final class PeerLanes {
     /// A message of the cluster; dropped when there is no way.
     func send(_ message: ByteBuffer, to name: ServerName) { _ = self.lanes[name]?.session?.send(message) }
 
-    func stop() { self.set([]) }
+    func stop() {
+        self.unconfirmed = []
+        self.set([])
+    }
+
+    // MARK: From process to process
+
+    /// Hands every session over. There are no lanes afterwards.
+    func freeze(farewell: Close) -> [(name: ServerName, session: PeerSession.Frozen)] {
+        defer { self.lanes = [:] }
+        return self.lanes.keys.sorted().compactMap { name in
+            self.lanes[name]?.session?.freeze(farewell: farewell).map { (name, $0) }
+        }
+    }
+
+    /// Goes on with a session of another process, which ends by itself if its server is not met again.
+    func thaw(_ name: ServerName, _ driver: SessionDriver, ticket: ResumeTicket, lane frozen: GossipLane.Frozen) {
+        let lane = PeerLane(name: name, lanes: self, logger: self.logger)
+        self.lanes[name] = lane
+        self.unconfirmed.insert(name)
+        lane.session = self.make(name, lane)
+        lane.session?.thaw(driver, ticket: ticket, lane: frozen)
+        lane.session?.start()
+    }
 }
 
 /// The data session with one server, as its event loop sees it.

@@ -64,8 +64,12 @@ package final class LinkServer: Sendable {
     package func setHandshakeLimit(_ limit: Int) { self.gate.setLimit(limit) }
 
     /// Listens on `host:port`. Accepted connections are spread over the loops until their greeting says where they belong.
-    package func bind(host: String, port: Int, group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
-        ServerBootstrap(group: group)
+    ///
+    /// - Parameter inherited: a socket that listens already, which is used instead.
+    package func bind(
+        host: String, port: Int, inherited: CInt? = nil, group: MultiThreadedEventLoopGroup
+    ) -> EventLoopFuture<any Channel> {
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: 4_096)
             .linkChildOptions()
@@ -75,7 +79,7 @@ package final class LinkServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(EntryHandler(server: self))
                 }
             }
-            .bind(host: host, port: port)
+        return inherited.map { bootstrap.withBoundSocket($0) } ?? bootstrap.bind(host: host, port: port)
     }
 
     /// The event loop where the other end of a link lives.

@@ -81,6 +81,25 @@ package final class StreamOpener {
         self.timer?.cancel()
     }
 
+    /// Hands over the connections that are not streams yet. What was asked for is withdrawn; the next process asks again.
+    package func freeze() -> [FrozenConnection] {
+        self.timer?.cancel()
+        var frozen: [FrozenConnection] = []
+        for id in self.pending.keys.sorted() {
+            guard let pending = self.take(id) else { continue }
+            for (path, stream) in pending.streams { self.sessions[path]?.cancel(stream) }
+            pending.socket.onEarlyEnd = nil
+            guard var socket = pending.socket.freeze() else { continue }
+            // Nobody was told of the end: it is noticed again.
+            socket.sawEnd = false
+            frozen.append(
+                FrozenConnection(
+                    id: 0, open: pending.open, isOpenedHere: true, isOpen: false, age: .zero, socket: socket))
+        }
+        self.opener = HedgedOpener()
+        return frozen
+    }
+
     private func abandoned(_ id: OpeningID) {
         guard let pending = self.take(id) else { return }
         for (path, stream) in pending.streams { self.sessions[path]?.cancel(stream) }

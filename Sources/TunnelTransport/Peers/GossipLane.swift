@@ -25,6 +25,40 @@ package struct GossipLane: Sendable {
     /// Bytes kept of a message that is not complete.
     package var heldBytes: Int { self.assembler.heldBytes + self.queuedBytes }
 
+    /// A lane between two processes. It belongs to a session that is carried over with it.
+    package struct Frozen: Sendable {
+        /// Fragments that wait, and whether each is the last of its message.
+        package var fragments: [(bytes: ByteBuffer, isLast: Bool)] = []
+        /// What may be sent, what the peer may send, what it was not given back, in bytes.
+        package var credit = ClusterLimits.gossipWindow
+        package var peerCredit = ClusterLimits.gossipWindow
+        package var untold = 0
+        /// The beginning of a message from the peer.
+        package var incomplete = ByteBuffer()
+
+        package init() {}
+    }
+
+    package func freeze() -> Frozen {
+        var frozen = Frozen()
+        frozen.fragments = zip(self.queue, self.lasts).map { ($0, $1) }
+        frozen.credit = self.credit
+        frozen.peerCredit = self.peerCredit
+        frozen.untold = self.untold
+        frozen.incomplete = self.assembler.incomplete
+        return frozen
+    }
+
+    package init(thawing frozen: Frozen) {
+        self.queue = Deque(frozen.fragments.map(\.bytes))
+        self.lasts = Deque(frozen.fragments.map(\.isLast))
+        self.queuedBytes = frozen.fragments.reduce(0) { $0 + $1.bytes.readableBytes }
+        self.credit = frozen.credit
+        self.peerCredit = frozen.peerCredit
+        self.untold = frozen.untold
+        self.assembler = FragmentAssembler(incomplete: frozen.incomplete)
+    }
+
     /// Queues a message. False, and dropped, when it is too long or too much waits already.
     package mutating func enqueue(_ message: ByteBuffer) -> Bool {
         guard message.readableBytes <= ClusterLimits.dataMessage,

@@ -98,6 +98,40 @@ package final class PeerSession {
     /// Begins to dial.
     package func start() { self.dial() }
 
+    /// Hands the session over, nil when there is none. To be stopped for good: nothing is said of it to the owner.
+    package func freeze(farewell: Close) -> Frozen? {
+        self.isStopped = true
+        self.retry?.cancel()
+        self.retry = nil
+        self.owner = nil
+        guard let ticket, let driver = self.driver?.freeze(farewell: farewell) else { return nil }
+        return Frozen(driver: driver, ticket: ticket, lane: self.lane.freeze())
+    }
+
+    /// A session between two processes.
+    package struct Frozen {
+        package var driver: FrozenDriver
+        package var ticket: ResumeTicket
+        package var lane: GossipLane.Frozen
+
+        package init(driver: FrozenDriver, ticket: ResumeTicket, lane: GossipLane.Frozen) {
+            self.driver = driver
+            self.ticket = ticket
+            self.lane = lane
+        }
+    }
+
+    /// Goes on with a session of another process; `start` dials for its link.
+    package func thaw(_ driver: SessionDriver, ticket: ResumeTicket, lane: GossipLane.Frozen) {
+        self.current = driver
+        self.ticket = ticket
+        self.lane = GossipLane(thawing: lane)
+        driver.delegate = self
+        self.owner?.peerSession(self, began: driver)
+        self.owner?.peerSession(self, lostLink: .broken("another process had it"))
+        driver.goOn()
+    }
+
     /// Sends a message of at most ``ClusterLimits/dataMessage`` bytes: in order, and over another link if this one breaks.
     /// False, and dropped, without a session or when too much waits already.
     package func send(_ message: ByteBuffer) -> Bool { self.driver?.gossip(message, by: &self.lane) ?? false }

@@ -25,11 +25,14 @@ struct LocalStream {
     var socket: StreamSocket?
     /// Told how the opening goes, until it ended; only for streams opened here.
     var report: ((OpenProgress) -> Void)?
-    let destination: Destination
-    let source: String
+    /// What was asked for.
+    let open: Open
     let isOpenedHere: Bool
     let since: Moment
     var isOpen = false
+
+    var destination: Destination { self.open.destination }
+    var source: String { self.open.source }
 }
 
 /// A stream as status shows it.

@@ -67,7 +67,7 @@ package final class SessionDriver {
     var countedStreams = 0
     var countedReplay = 0
     /// Streams that the peer asked for in the batch of bytes being read.
-    private var wanted: [(id: StreamID, open: Open)] = []
+    var wanted: [(id: StreamID, open: Open)] = []
     private var lastHeartbeat: HeartbeatReport?
     /// Streams opened here that are not answered yet, the oldest first.
     var openings: Deque<(id: StreamID, deadline: Moment)> = []
@@ -93,6 +93,25 @@ package final class SessionDriver {
         self.session = Session(side: side, configuration: configuration, now: environment.now)
     }
 
+    /// Goes on with a session of another process.
+    init(_ session: Session, environment: TransportEnvironment) {
+        self.environment = environment
+        self.session = session
+    }
+
+    /// Nothing that happens from now on counts: the session goes on elsewhere.
+    func retire() {
+        self.isEnded = true
+        self.timer?.cancel()
+        self.dirty = []
+        self.wanted = []
+        self.openings = []
+        self.locals = [:]
+        self.environment.budget.adjust(by: -self.chargedBytes)
+        self.chargedBytes = 0
+        self.count(streams: 0, replay: 0)
+    }
+
     // MARK: Links
 
     /// Bytes of sequenced frames received, for a resume.
@@ -112,6 +131,15 @@ package final class SessionDriver {
         self.flushSockets()
         self.session.detach(now: self.environment.now)
         self.planTimer()
+    }
+
+    /// The same, and the other end is told why first.
+    func detachLink(saying farewell: Close, _ link: LinkHandler) {
+        self.link = nil
+        self.environment.metrics.links.decrement()
+        link.close(farewell)
+        self.askForWanted()
+        self.flushSockets()
     }
 
     /// A link carries the session from now on; `unread` are bytes that came behind the handshake.
@@ -250,8 +278,7 @@ package final class SessionDriver {
         }
         self.environment.metrics.streamsOpenedLocally.increment()
         let now = self.environment.now
-        self.locals[id] = LocalStream(
-            report: report, destination: open.destination, source: open.source, isOpenedHere: true, since: now)
+        self.locals[id] = LocalStream(report: report, open: open, isOpenedHere: true, since: now)
         self.openings.append((id, now + Self.openTimeout))
         self.planPump()
         return id
@@ -382,13 +409,12 @@ extension SessionDriver: LinkOwner {
 
     private func streamWanted(_ id: StreamID, _ open: Open) {
         self.environment.metrics.streamsOpenedByPeer.increment()
-        self.locals[id] = LocalStream(
-            destination: open.destination, source: open.source, isOpenedHere: false, since: self.environment.now)
+        self.locals[id] = LocalStream(open: open, isOpenedHere: false, since: self.environment.now)
         self.wanted.append((id, open))
     }
 
     /// Has the streams dialled that the peer asked for, except those it has withdrawn in the same breath.
-    private func askForWanted() {
+    func askForWanted() {
         guard !self.wanted.isEmpty else { return }
         var wanted: [(id: StreamID, open: Open)] = []
         swap(&wanted, &self.wanted)
@@ -443,35 +469,5 @@ extension SessionDriver: LinkOwner {
         for socket in sockets { socket.flush() }
         sockets.removeAll(keepingCapacity: true)
         if self.dirty.isEmpty { swap(&sockets, &self.dirty) }
-    }
-}
-
-// MARK: - What the sockets say
-
-extension SessionDriver: StreamSocketOwner {
-    func socket(_ id: StreamID, read bytes: consuming ByteBuffer) {
-        self.session.send(id, bytes)
-        self.planPump()
-    }
-
-    func socketFinished(_ id: StreamID) {
-        self.session.finish(id)
-        self.planPump()
-    }
-
-    func socket(_ id: StreamID, consumed bytes: Int) {
-        self.session.consumed(id, bytes)
-        self.planPump()
-    }
-
-    func socketClosed(_ id: StreamID, isClean: Bool) {
-        guard let stream = self.locals.removeValue(forKey: id) else { return }
-        // After a clean end the session may still have bytes of it to send, and sends them.
-        if !isClean, self.session.isLive(id) {
-            self.environment.metrics.reset(.connectionReset)
-            self.session.reset(id, .connectionReset)
-        }
-        stream.report?(.ended(.reset(.connectionReset)))
-        self.planPump()
     }
 }

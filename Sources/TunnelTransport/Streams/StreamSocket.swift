@@ -32,12 +32,18 @@ package final class StreamSocket: ChannelInboundHandler {
     private var waiting: ByteBuffer?
     /// Bytes written to the channel whose way into the kernel has not been reported yet.
     private var unreported = 0
+    /// What was written to the channel and is not known to be in the kernel: what a handoff has to take along.
+    private var unsent = UnsentBytes()
     /// While the kernel does not take everything at once, each write carries a promise.
     private var isBacklogged = false
     private var finishWhenDrained = false
     private var isOutputClosed = false
     private var sawEnd = false
     private var hasFailed = false
+    /// It was taken over from another process: what happened there to its channel, NIO does not know.
+    private let isThawed: Bool
+    /// What that process had not got into the kernel yet.
+    private var inherited: ByteBuffer?
     var isDirty = false
 
     /// Bytes from and to the local program, for status.
@@ -59,6 +65,49 @@ package final class StreamSocket: ChannelInboundHandler {
     init(mark: ResetMark?, onActive: ((StreamSocket) -> Void)? = nil) {
         self.mark = mark
         self.onActive = onActive
+        self.isThawed = false
+    }
+
+    /// The connection as another process left it.
+    init(thawing frozen: FrozenSocket, mark: ResetMark?) {
+        self.mark = mark
+        self.isThawed = true
+        self.inherited = frozen.unsent.readableBytes > 0 ? frozen.unsent : nil
+        self.arrived = frozen.unread.readableBytes > 0 ? frozen.unread : nil
+        self.sawEnd = frozen.sawEnd
+        self.isOutputClosed = frozen.isOutputClosed
+        self.finishWhenDrained = frozen.finishWhenDrained
+        self.bytesRead = frozen.bytesRead
+        self.bytesWritten = frozen.bytesWritten
+    }
+
+    /// Hands the connection over: a second descriptor of it stays open when this channel is closed, and nothing is said to
+    /// either end. Nil when there is nothing to hand over any more; then the connection has been reset.
+    package func freeze() -> FrozenSocket? {
+        guard let context = self.context, !self.hasFailed, context.channel.isActive,
+            let buffered = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes),
+            let descriptor = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+                of: NIOBSDSocket.Handle.self, { SocketCookie.duplicate($0) }) ?? nil
+        else {
+            self.abort()
+            return nil
+        }
+        var unsent = self.inherited.take() ?? self.unsent.last(buffered)
+        if var waiting = self.waiting.take() { unsent.writeBuffer(&waiting) }
+        let untold = self.unreported - min(self.unreported, unsent.readableBytes)
+        let frozen = FrozenSocket(
+            descriptor: descriptor, cookie: SocketCookie.of(descriptor) ?? 0, unsent: unsent,
+            unread: self.arrived ?? ByteBuffer(),
+            untold: untold, sawEnd: self.sawEnd, isOutputClosed: self.isOutputClosed, finishWhenDrained: self.finishWhenDrained,
+            bytesRead: self.bytesRead, bytesWritten: self.bytesWritten,
+            pair: self.mark.map { UInt64(UInt(bitPattern: ObjectIdentifier($0))) } ?? 0,
+            isPairReset: self.mark?.isRaised ?? false, mark: self.mark)
+        self.owner = nil
+        self.onEarlyEnd = nil
+        self.onEarlyBytes = nil
+        self.context = nil
+        context.close(promise: nil)
+        return frozen
     }
 
     /// Connects the socket to its stream. What happened to the connection before is reported now.
@@ -68,7 +117,22 @@ package final class StreamSocket: ChannelInboundHandler {
         self.onEarlyEnd = nil
         guard self.context != nil else { return owner.socketClosed(id, isClean: false) }
         self.passOn()
-        if self.sawEnd { owner.socketFinished(id) }
+        if self.isThawed { self.takeUp() } else if self.sawEnd { owner.socketFinished(id) }
+    }
+
+    /// Goes on where the other process stopped. That the input has ended, the session knows already.
+    private func takeUp() {
+        guard let context = self.context else { return }
+        if let bytes = self.inherited.take() {
+            self.unreported += bytes.readableBytes
+            self.isBacklogged = true
+            self.unsent.append(bytes)
+            context.writeAndFlush(self.wrapOutboundOut(bytes), promise: self.reportingPromise(bytes.readableBytes, context))
+        } else if self.isOutputClosed {
+            context.close(mode: .output, promise: nil)
+        } else {
+            self.finishIfDrained()
+        }
     }
 
     /// RST to the local program: there will be no stream for it.
@@ -88,12 +152,14 @@ package final class StreamSocket: ChannelInboundHandler {
         self.bytesWritten += UInt64(count)
         self.unreported += count
         guard self.isBacklogged else {
+            self.unsent.append(bytes)
             context.write(self.wrapOutboundOut(bytes), promise: nil)
             return
         }
         // As a rule a piece that is less than a quarter of its storage is copied.
         if count * 4 >= bytes.storageCapacity || count >= Self.waitingLimit {
             self.writeWaiting(context)
+            self.unsent.append(bytes)
             context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(count, context))
         } else {
             self.waiting = self.waiting ?? context.channel.allocator.buffer(capacity: Self.waitingLimit / 4)
@@ -109,6 +175,7 @@ package final class StreamSocket: ChannelInboundHandler {
 
     private func writeWaiting(_ context: ChannelHandlerContext) {
         guard let bytes = self.waiting.take() else { return }
+        self.unsent.append(bytes)
         context.write(self.wrapOutboundOut(bytes), promise: self.reportingPromise(bytes.readableBytes, context))
     }
 
@@ -121,6 +188,7 @@ package final class StreamSocket: ChannelInboundHandler {
         let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
         let taken = self.unreported - min(buffered, self.unreported)
         self.unreported -= taken
+        self.unsent.drop(taken)
         if self.unreported > 0 {
             // The rest is reported when an empty write behind it completes.
             self.isBacklogged = true
@@ -141,6 +209,8 @@ package final class StreamSocket: ChannelInboundHandler {
         // Closing the output of a channel whose input has ended closes all of it, pending writes included, which is why
         // this waits until there are none.
         self.context?.close(mode: .output, promise: nil)
+        // A channel that was made from a descriptor does not know that its input had ended before.
+        if self.isThawed, self.sawEnd { self.context?.close(promise: nil) }
     }
 
     /// RST to the local program.
@@ -172,6 +242,7 @@ package final class StreamSocket: ChannelInboundHandler {
 
     private func reported(_ count: Int) {
         self.unreported -= count
+        self.unsent.drop(count)
         self.pendingWrites -= 1
         if self.unreported == 0 { self.isBacklogged = false }
         if self.waiting != nil, let context = self.context {
@@ -227,6 +298,7 @@ package final class StreamSocket: ChannelInboundHandler {
         self.passOn()
         self.sawEnd = true
         self.owner?.socketFinished(self.id)
+        if self.isThawed, self.isOutputClosed { self.context?.close(promise: nil) }
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -93,6 +93,15 @@ package struct FragmentAssembler: Sendable {
     /// Bytes kept of a message that is not complete.
     package var heldBytes: Int { self.gathered.readableBytes }
 
+    /// The bytes themselves, to go on with them in another process.
+    package var incomplete: ByteBuffer { self.gathered }
+
+    /// Goes on with the beginning of a message.
+    package init(incomplete: ByteBuffer, limit: Int = ClusterLimits.dataMessage) {
+        self.limit = limit
+        self.gathered = incomplete
+    }
+
     /// Takes the next fragment. The whole message when it was the last one; an error when it would become too long.
     package mutating func add(_ bytes: ByteBuffer, hasMore: Bool) throws(WireError) -> ByteBuffer? {
         let length = self.gathered.readableBytes + bytes.readableBytes

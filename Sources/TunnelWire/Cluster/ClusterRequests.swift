@@ -85,6 +85,9 @@ package enum ClusterCommand: Equatable, Sendable {
     case found
     case addVoter(ServerName)
     case removeVoter(ServerName)
+    /// A server that has no vote any more is gone for good: no port waits for it. Apart from `removeVoter`, since a request that
+    /// is repeated on its way to the leader must not mean more than it did the first time.
+    case forgetVoter(ServerName)
     /// Hand the lead to this voter; nil: to any.
     case transfer(ServerName?)
 }
@@ -113,6 +116,9 @@ package enum LeaderRequest: Equatable, Sendable {
             if let name { buffer.writeWireName(name) }
         case .command(.found): buffer.writeInteger(UInt8(6))
         case .drain: buffer.writeInteger(UInt8(7))
+        case .command(.forgetVoter(let name)):
+            buffer.writeInteger(UInt8(8))
+            buffer.writeWireName(name)
         }
     }
 
@@ -125,6 +131,7 @@ package enum LeaderRequest: Equatable, Sendable {
         case 5: self = .command(.transfer(nil))
         case 6: self = .command(.found)
         case 7: self = .drain
+        case 8: self = .command(.forgetVoter(try buffer.readWireName("server")))
         case let kind: throw WireError(.malformed, "unknown kind of request \(kind)")
         }
     }

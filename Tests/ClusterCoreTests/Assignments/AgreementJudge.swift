@@ -66,7 +66,7 @@ struct AgreementJudge {
             if known.port == mapped.port, known.token == mapped.token {
                 self.complain("port \(mapped.port) #\(mapped.token.inWords) is \(known.client)'s and \(mapped.client)'s")
             } else if !self.isReusing, isSameHolder || known.port == mapped.port {
-                self.complain("\(known.client) had \(known.port), now \(mapped.client) has \(mapped.port)")
+                self.complain("first \(known.inWords), then \(mapped.inWords)")
             }
         }
         if self.told[mapped.port]?.contains(mapped) != true { self.told[mapped.port, default: []].append(mapped) }
@@ -105,4 +105,8 @@ struct AgreementJudge {
             }
         }
     }
+}
+
+extension MappedPort {
+    fileprivate var inWords: String { "\(self.client) was told \(self.port) #\(self.token.inWords)" }
 }

@@ -12,15 +12,16 @@ import TunnelWire
 /// > cluster AB of ABC        only A and B start
 /// > timeout A                A's clock goes to where its election has something to do; nobody else's does
 /// > wait A 500               A's clock goes on by 500 ms
-/// > deliver A→B vote?        the letters of this kind that are on their way now, or all of them; `A→` to whom ever, `→B`
+/// > pass 500                 all clocks go on by 500 ms, and after each 50 ms all settles
+/// > deliver A→B vote?        the letters that begin so and are on their way now, or all of them; `A→` to whom ever, `→B`
 /// > drop A→B                 they are lost
-/// > again A→B write          the last letter of this kind that was delivered or lost on this way arrives once more
+/// > again A→B write          the last letter that begins so and was delivered or lost on this way arrives once more
 /// > late A→B install         takes a letter off its way; `again` has it arrive
 /// > store AB                 what A and B want on disk is on disk
-/// > settle                   all letters arrive, all disks write, until nothing is left to do
+/// > settle                   all letters arrive and all disks write at once, until nothing is left to do
 /// > elect A                  timeout A and settle, and nothing is told of it
 /// > crash A, restart A, wipe A    silently; what is not on disk is lost; with `wipe` the disk is
-/// > reset A-B, link A-B      the link breaks; there is a new one
+/// > reset A-B, silence A-B, link A-B    the link breaks; it is given up since nothing is heard; there is a new one
 /// > request A 1 w1           client w1 wants a port, at A; the request is number 1 there
 /// > register A w1, forget A w1    w1 is registered at A
 /// > add A 2 D, remove A 2 D, transfer A 2 D, found A 2    operators' commands at A
@@ -70,6 +71,7 @@ struct AgreementScript {
         case "show": self.hidden.subtract(words.dropFirst())
         case "timeout": self.world.timeout(name)
         case "wait": self.world.advance(name, by: .milliseconds(Int(words[2]) ?? 0))
+        case "pass": self.pass(Int(name) ?? 0)
         case "store": for name in words[1] { self.world.store(String(name)) }
         case "settle": self.past += self.world.settle()
         case "elect":
@@ -80,6 +82,13 @@ struct AgreementScript {
         case "state": self.state(name)
         case "deliver", "drop", "late", "again": self.mail(words)
         default: self.disturb(words, name)
+        }
+    }
+
+    private mutating func pass(_ milliseconds: Int) {
+        for _ in 0..<milliseconds / 50 {
+            for name in self.world.names { self.world.advance(name, by: .milliseconds(50)) }
+            self.past += self.world.settle()
         }
     }
 
@@ -119,25 +128,31 @@ struct AgreementScript {
 
     // MARK: Letters
 
+    /// What follows a command that names a letter that is not there: a script with it shows nothing.
+    static let noLetter = "there is no such letter"
+
     private mutating func mail(_ words: [Substring]) {
         let way = words[1].split(separator: "→", omittingEmptySubsequences: false)
-        let kind = words.count > 2 ? words[2] : nil
+        let start = words.dropFirst(2)
         let matches = { (letter: Letter) in
             (way[0].isEmpty || way[0].contains(letter.from)) && (way[1].isEmpty || way[1].contains(letter.to))
-                && (kind == nil || letter.message.kind == kind)
+                && letter.message.inWords.split(separator: " ").starts(with: start)
         }
         if words[0] == "again" {
-            guard let letter = self.past.last(where: matches) else {
-                Issue.record("no such letter: \(words.joined(separator: " "))")
-                return
-            }
-            return self.world.deliver(letter)
+            guard let letter = self.past.last(where: matches) else { return self.world.log.append(Self.noLetter) }
+            return self.deliver(letter)
         }
         let chosen = self.world.letters.filter(matches)
-        if chosen.isEmpty { Issue.record("no such letter: \(words.joined(separator: " "))") }
+        if chosen.isEmpty { self.world.log.append(Self.noLetter) }
         self.world.letters.removeAll(where: matches)
         self.past += chosen
-        if words[0] == "deliver" { for letter in chosen { self.world.deliver(letter) } }
+        if words[0] == "deliver" { for letter in chosen { self.deliver(letter) } }
+    }
+
+    /// A letter that is named and cannot arrive would show nothing.
+    private mutating func deliver(_ letter: Letter) {
+        guard self.world.canDeliver(letter) else { return self.world.log.append(Self.noLetter) }
+        self.world.deliver(letter)
     }
 
     private mutating func state(_ name: ServerName) {
@@ -164,11 +179,4 @@ extension AgreementWorld {
             exposures: [ExposureRecord(name: "kubelet", port: .assigned, isHealthy: true)])
         self.apply(.set(RegistryKey(.client, client), isThere ? .client(record) : nil), to: name)
     }
-}
-
-/// The script is what it would be if it were written down anew.
-func play(_ script: String, mutant: ClusterMutant? = nil, sourceLocation: SourceLocation = #_sourceLocation) {
-    var run = AgreementScript(mutant: mutant)
-    let outcome = run.run(script)
-    #expect(outcome == script, "it went so:\n\(outcome)\n", sourceLocation: sourceLocation)
 }

@@ -4,8 +4,6 @@ import TunnelWire
 
 /// What the servers do, as the scripts say it. A message begins with the word that names its kind.
 extension ClusterMessage {
-    var kind: Substring { self.inWords.prefix { $0 != " " } }
-
     var inWords: String {
         switch self {
         case .election(let message): message.inWords
@@ -68,6 +66,7 @@ extension LeaderRequest {
         case .port(let request): "port \(request.client)"
         case .command(.addVoter(let name)): "add \(name)"
         case .command(.removeVoter(let name)): "remove \(name)"
+        case .command(.forgetVoter(let name)): "forget \(name)"
         case .command(.transfer(let name)): "transfer \(name ?? "to any")"
         case .command(.found): "found"
         case .drain: "drain"
@@ -86,7 +85,11 @@ extension RequestOutcome {
 }
 
 extension StoredState {
-    var inWords: String { "term \(self.term), vote \(self.votedFor?.name ?? "-"), \(self.ballot.inWords)" }
+    /// What makes it another record than the one before.
+    var inWords: String {
+        (self.generation > 1 ? "life \(self.generation), " : "") + "term \(self.term), vote \(self.votedFor?.name ?? "-"), "
+            + "holds \(self.ballot.inWords), settled \(self.settled.inWords)"
+    }
 }
 
 extension Ballot {

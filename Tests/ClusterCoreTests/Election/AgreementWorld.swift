@@ -145,8 +145,13 @@ struct AgreementWorld {
     // MARK: Letters, disks, clocks
 
     mutating func deliver(_ letter: Letter) {
-        guard self.isLinked(letter.from, letter.to), letter.lives == self.lives(letter.from, letter.to) else { return }
+        guard self.canDeliver(letter) else { return }
         self.apply(.received(letter.message, from: letter.from), to: letter.to)
+    }
+
+    /// Its link is up, and both ends are the same processes as when it was sent.
+    func canDeliver(_ letter: Letter) -> Bool {
+        self.isLinked(letter.from, letter.to) && letter.lives == self.lives(letter.from, letter.to)
     }
 
     private func lives(_ one: ServerName, _ other: ServerName) -> [Int] {
@@ -187,17 +192,18 @@ struct AgreementWorld {
         self.apply(.timer, to: name)
     }
 
-    /// Delivers all letters and writes all disks, until nothing is left to do. What was delivered is returned.
+    /// Delivers all letters in the order in which they were sent, with disks that write at once, until nothing is left to do.
+    /// What was delivered is returned.
     @discardableResult
     mutating func settle(rounds: Int = 1_000) -> [Letter] {
         var delivered: [Letter] = []
         for _ in 0..<rounds {
-            if let letter = self.letters.first {
+            if let name = self.names.first(where: { self.places[$0]?.unstored.isEmpty == false && self.isUp($0) }) {
+                self.store(name)
+            } else if let letter = self.letters.first {
                 self.letters.removeFirst()
                 self.deliver(letter)
                 delivered.append(letter)
-            } else if let name = self.names.first(where: { self.places[$0]?.unstored.isEmpty == false && self.isUp($0) }) {
-                self.store(name)
             } else {
                 break
             }
@@ -216,8 +222,17 @@ struct AgreementWorld {
         var sent: [(text: String, to: [ServerName])] = []
         for action in actions { self.perform(action, of: name, &sent) }
         if !self.keepsLog { self.seen += actions.map { (name, $0) } }
-        for (text, receivers) in sent { self.log.append("\(name)→\(receivers.joined()) \(text)") }
+        for (text, receivers) in sent { self.log += Self.inWords(text, from: name, to: receivers) }
         self.deliverInstant()
+    }
+
+    /// `A→BC text`, or `A→B text, twice` for two letters that say the same.
+    private static func inWords(_ text: String, from name: ServerName, to receivers: [ServerName]) -> [String] {
+        let counts = Dictionary(receivers.map { ($0, 1) }, uniquingKeysWith: +)
+        return Set(counts.values).sorted().map { count in
+            let names = counts.filter { $0.value == count }.keys.sorted().joined()
+            return "\(name)→\(names) \(text)" + (count == 1 ? "" : count == 2 ? ", twice" : ", \(count) times")
+        }
     }
 
     private mutating func perform(_ action: ClusterAction, of name: ServerName, _ sent: inout [(text: String, to: [ServerName])])

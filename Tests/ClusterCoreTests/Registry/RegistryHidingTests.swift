@@ -53,6 +53,56 @@ import TunnelWire
         #expect(net.told("s0").isEmpty)
     }
 
+    /// The same without a death in between: s0 hears of the next life first, and then from s1 what the one before had
+    /// published last.
+    @Test func whatAnEarlierLifePublishedIsNotLearntAnyMore() {
+        let net = RegistryNet(3)
+        net.set("s2", "a", 1)
+        net.settle()
+        for name in ["s1", "s2"] { net.cut("s0", name) }
+        net.set("s2", "b", 2)
+        net.settle()
+        _ = net.told("s0")
+        net.show("s2", generation: 2, at: "s0")
+        #expect(net.visible(at: "s0") == ["s2/a=1"], "it may have kept its clients")
+        net.heal("s0", "s1")
+        var rng = RegistryRandom(seed: 6)
+        for _ in 0..<4 { net.round(&rng) }
+        #expect(net.told("s0").isEmpty)
+        let before = net.sent.bytes
+        net.countsBytes = true
+        net.timer("s0", &rng)
+        net.advance(.seconds(1))
+        net.timer("s0", &rng)
+        net.settle()
+        #expect(net.sent.bytes - before < 300, "s1 does not tell of it again and again")
+        // The next life, of which s0 hears from s1 alone, and which has published nothing.
+        net.start("s2", generation: 2)
+        for name in ["s1", "s2"] { net.join(name, name == "s1" ? "s2" : "s1") }
+        net.settle()
+        for _ in 0..<4 { net.round(&rng) }
+        #expect(net.told("s0") == ["s2/a gone"])
+        #expect(net.visible(at: "s1").isEmpty)
+        net.set("s2", "c", 3)
+        net.settle()
+        for _ in 0..<4 { net.round(&rng) }
+        #expect(net.told("s0") == ["s2/c=3"])
+    }
+
+    /// It was dead here when its earlier life published last; that is forgotten, and s1, which remembers, is asked in vain.
+    @Test func theForgottenComeBackInTheirNextLifeAlone() {
+        let net = self.afterDeath()
+        var rng = RegistryRandom(seed: 2)
+        net.show("s2", at: "s1")
+        for _ in 0..<22 { net.round(&rng) }
+        #expect(net.registry("s0").heldCount == 0)
+        #expect(net.visible(at: "s1") == ["s2/a=1"])
+        _ = net.told("s0")
+        net.show("s2", generation: 2, at: "s0")
+        for _ in 0..<4 { net.round(&rng) }
+        #expect(net.told("s0").isEmpty)
+    }
+
     @Test func ownEntriesCannotBeHidden() {
         let net = RegistryNet(1)
         net.set("s0", "a", 1)
