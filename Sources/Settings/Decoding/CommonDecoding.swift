@@ -101,7 +101,7 @@ extension Section {
 
     /// The path under a key; when files are read, one that cannot be is reported.
     func file(_ key: String, _ example: String, isPrivate: Bool = false, _ context: DecodingContext) -> String? {
-        guard let found = found(key, .path(example)) else { return nil }
+        guard let found = found(key, .path(example)).flatMap({ expanded($0, context) }) else { return nil }
         guard context.readsFiles else { return found.value }
         if isPrivate {
             do { _ = try SecretSource.privateBytes(found.value, in: context.surroundings, limit: 1 << 20) } catch {
@@ -115,10 +115,25 @@ extension Section {
         return found.value
     }
 
+    /// A path that may begin with `$CREDENTIALS_DIRECTORY`, where systemd puts the secrets of a service.
+    private func expanded(_ path: Found<String>, _ context: DecodingContext) -> Found<String>? {
+        let variable = "CREDENTIALS_DIRECTORY"
+        guard let prefix = ["$\(variable)/", "${\(variable)}/"].first(where: path.value.hasPrefix) else { return path }
+        guard let directory = context.surroundings.variable(variable) else {
+            if context.readsFiles {
+                report.problem(
+                    path.line, path.path, "$\(variable) is not set: no service manager has loaded credentials for this process",
+                    "add LoadCredential= to the unit, or name the file itself")
+            }
+            return context.readsFiles ? nil : path
+        }
+        return Found(value: "\(directory)/\(path.value.dropFirst(prefix.count))", line: path.line, path: path.path)
+    }
+
     /// The secret of one of two keys, such as `token` and `token_file`; nil when neither is there (or both are: reported).
     func secretSource(_ inlineKey: String, _ fileKey: String, _ context: DecodingContext) -> Found<SecretSource>? {
         let inline = found(inlineKey, .secret).map { Found<SecretSource>(value: .inline($0.value), line: $0.line, path: $0.path) }
-        let file = found(fileKey, .path("/etc/gotunnel/\(inlineKey)"))
+        let file = found(fileKey, .path("/etc/gotunnel/\(inlineKey)")).flatMap { expanded($0, context) }
             .map { Found<SecretSource>(value: .file($0.value), line: $0.line, path: $0.path) }
         if has(inlineKey), has(fileKey) {
             report.problem(
