@@ -112,7 +112,8 @@ let package = Package(
         .target(
             name: "ChaosHarness",
             dependencies: [
-                "Admin", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer", "TunnelWire",
+                "Admin", "CSpawn", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer",
+                "TunnelWire",
                 nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"), logging,
             ], swiftSettings: strict),
         .executableTarget(

@@ -66,12 +66,12 @@ package struct ContinuityRun: Sendable {
                 "streams-2", count: self.streams - self.streams / 2, finishAfter: scenario.finishAfter, stage)
         }
         let seconds = Int(scenario.duration.components.seconds)
-        try await self.traffic(
+        try await stage.traffic(
             "requests",
             [
                 "requests", "--forward", "127.0.0.1:\(stage.apiserverPort)", "--control", "127.0.0.1:\(stage.controlPort)",
                 "--duration", "\(seconds)s",
-            ], until: "started", stage)
+            ], until: "started")
         let before = min(5.0, Double(seconds) / 4)
         try await Task.sleep(for: .seconds(before))
         let struck = try await stage.active()
@@ -92,8 +92,8 @@ package struct ContinuityRun: Sendable {
     private func judge(
         _ scenario: Scenario, _ stage: Stage, _ judge: Judge, _ parts: [String]
     ) async throws -> Judgement {
-        let requests: RequestsReport = try self.read("requests", stage)
-        let streams: [StreamsReport] = try parts.map { try self.read($0, stage) }
+        let requests: RequestsReport = try stage.read("requests")
+        let streams: [StreamsReport] = try parts.map { try stage.read($0) }
         let corrupt = try stage.places.reduce(0) { $0 + (try stage.stats(of: $1)).corrupt }
         var judgement = judge.judge(requests, streams, corrupt: corrupt)
         if let problem = try await scenario.check?(stage, requests) { judgement.broken.append(problem) }
@@ -105,26 +105,6 @@ package struct ContinuityRun: Sendable {
             "streams", "--forward", "127.0.0.1:\(stage.patternPort)", "--count", "\(count)", "--duration", "120s",
         ]
         if let finishAfter { arguments += ["--finish-after", finishAfter] }
-        try await self.traffic(name, arguments, until: "opened", stage)
-    }
-
-    /// Starts a traffic program and waits until it says so.
-    private func traffic(_ name: String, _ arguments: [String], until word: String, _ stage: Stage) async throws {
-        let folder = stage.plan.folder
-        try? FileManager.default.removeItem(atPath: "\(folder)/\(name).log")
-        stage.cast[name] = try stage.spawn(
-            [stage.program("gotunnel-chaos"), "traffic"] + arguments + ["--output", "\(folder)/\(name).json"], name,
-            on: stage.clientHost)
-        try await stage.wait(for: "\(name) to begin", within: .seconds(30)) {
-            (try? String(contentsOfFile: "\(folder)/\(name).log", encoding: .utf8))?.contains(word) ?? false
-        }
-    }
-
-    private func read<Report: Decodable>(_ name: String, _ stage: Stage) throws -> Report {
-        do {
-            return try TrafficFile.read(Report.self, from: "\(stage.plan.folder)/\(name).json")
-        } catch {
-            throw StageError("\(error); see \(stage.plan.folder)/\(name).log")
-        }
+        try await stage.traffic(name, arguments, until: "opened")
     }
 }

@@ -38,12 +38,15 @@ extension Stage {
     /// What a backend has counted.
     func stats(of place: Place) throws -> BackendStats {
         let host = self.plan.isFar ? self.lab?.farHost ?? place.host : place.host
-        let text = try Shell.run(
-            host.command(["curl", "-sk", "--max-time", "5", "https://\(host.address):\(place.httpsPort)/stats"]))
+        return try self.stats(at: host.address, place.httpsPort, on: host, place.name)
+    }
+
+    func stats(at address: String, _ port: Int, on host: StageHost, _ name: String) throws -> BackendStats {
+        let text = try Shell.run(host.command(["curl", "-sk", "--max-time", "5", "https://\(address):\(port)/stats"]))
         do {
             return try JSONDecoder().decode(BackendStats.self, from: Data(text.utf8))
         } catch {
-            throw StageError("the backend of \(place.name) does not say what it counted: \(error)")
+            throw StageError("the backend of \(name) does not say what it counted: \(error)")
         }
     }
 }

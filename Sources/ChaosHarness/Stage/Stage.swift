@@ -25,6 +25,10 @@ package final class Stage: Sendable {
         package var isFar = false
         /// Whether there is a client.
         package var hasClient = true
+        /// Whether the client's pattern server has a mapped port on the first server, so that streams go the other way too.
+        package var hasMappedPort = false
+        /// Server and client are services of the systemd that runs here; one of each. Needs root.
+        package var isUnderSystemd = false
 
         package init(programs: String, folder: String) {
             self.programs = programs
@@ -51,6 +55,8 @@ package final class Stage: Sendable {
     let clientHost: StageHost
     let apiserverPort: Int
     let patternPort: Int
+    /// Where the first server listens for the client's exposure.
+    let mappedPort: Int
     let controlPort: Int
     private let controlPatternPort: Int
     let cast: Cast
@@ -94,11 +100,13 @@ package final class Stage: Sendable {
             Place(
                 name: "controller-\(index + 1)", host: lab?.hosts[index] ?? .loopback,
                 linkPort: try lab == nil ? StagePorts.free() : 17_000, httpsPort: try lab == nil ? StagePorts.free() : 6_443,
-                patternPort: try lab == nil ? StagePorts.free() : 7_000, socket: "\(plan.folder)/s\(index + 1).sock")
+                patternPort: try lab == nil ? StagePorts.free() : 7_000,
+                socket: plan.isUnderSystemd ? "/run/gotunnel/server.sock" : "\(plan.folder)/s\(index + 1).sock")
         }
         self.clientHost = lab?.hosts[plan.servers] ?? .loopback
         self.apiserverPort = try StagePorts.free()
         self.patternPort = try StagePorts.free()
+        self.mappedPort = try StagePorts.free()
         self.controlPort = try StagePorts.free()
         self.controlPatternPort = try StagePorts.free()
         var relays: [ResetRelay] = []
@@ -114,6 +122,7 @@ package final class Stage: Sendable {
     private func start() async throws {
         try? FileManager.default.removeItem(atPath: self.tokenFile)
         try Shell.run([self.program("gotunnelctl"), "token", "new", "--output", self.tokenFile])
+        if self.plan.isUnderSystemd { try ServiceStage.lend(token: self.tokenFile) }
         if self.plan.isFar {
             try self.startBackend(self.places[0], on: self.lab?.farHost ?? .loopback)
         } else {
@@ -154,11 +163,13 @@ package final class Stage: Sendable {
     }
 
     func startServer(_ place: Place) throws {
+        if self.plan.isUnderSystemd { return try ServiceStage.start(.server, "\(self.plan.folder)/\(place.name).yaml") }
         self.cast[place.name] = try self.spawn(
             [self.program("gotunnel-server"), "--config", "\(self.plan.folder)/\(place.name).yaml"], place.name, on: place.host)
     }
 
-    private func startClient() throws {
+    func startClient() throws {
+        if self.plan.isUnderSystemd { return try ServiceStage.start(.client, "\(self.plan.folder)/client.yaml") }
         self.cast["client"] = try self.spawn(
             [self.program("gotunnel-client"), "--config", "\(self.plan.folder)/client.yaml"], "client", on: self.clientHost)
     }
@@ -176,7 +187,7 @@ package final class Stage: Sendable {
         let lines =
             [
                 "server:", "  name: \(place.name)", "  addr: \"\(place.host.address):\(place.linkPort)\"",
-                "  token_file: \(self.tokenFile)", "  state_dir: \(self.plan.folder)/state-\(place.name)",
+                "  token_file: \(self.tokenPath)", "  state_dir: \(self.state(of: "server", place.name))",
                 "  admin: {socket: \(place.socket)}", "  services:",
                 "    apiserver: {targets: [\"\(target.address):\(https)\"], \(self.plan.apiserverLines)}",
                 "    pattern: {targets: [\"\(target.address):\(pattern)\"]}",
@@ -195,11 +206,23 @@ package final class Stage: Sendable {
         let addresses = self.serverAddresses.map { "\"\($0)\"" }.joined(separator: ", ")
         try self.write(
             [
-                "client:", "  name: \(Self.clientName)", "  token_file: \(self.tokenFile)", "  server_addrs: [\(addresses)]",
-                "  state_dir: \(self.plan.folder)/state-client", "  admin: {socket: \(self.clientSocket)}", "  forwards:",
+                "client:", "  name: \(Self.clientName)", "  token_file: \(self.tokenPath)", "  server_addrs: [\(addresses)]",
+                "  state_dir: \(self.state(of: "client", "client"))", "  admin: {socket: \(self.clientSocket)}", "  forwards:",
                 "    - {listen: \"127.0.0.1:\(self.apiserverPort)\", service: apiserver}",
                 "    - {listen: \"127.0.0.1:\(self.patternPort)\", service: pattern}",
-            ], to: "client.yaml")
+            ] + self.exposureLines, to: "client.yaml")
+    }
+
+    private var exposureLines: [String] {
+        guard self.plan.hasMappedPort else { return [] }
+        let target = "127.0.0.1:\(self.controlPatternPort)"
+        return ["  exposures:", "    - {name: pattern, target: \"\(target)\", remote_port: \(self.mappedPort)}"]
+    }
+
+    private var tokenPath: String { self.plan.isUnderSystemd ? ServiceStage.tokenPath : self.tokenFile }
+
+    private func state(of service: String, _ name: String) -> String {
+        self.plan.isUnderSystemd ? "/var/lib/gotunnel/\(service)" : "\(self.plan.folder)/state-\(name)"
     }
 
     private func write(_ lines: [String], to name: String) throws {
@@ -208,7 +231,9 @@ package final class Stage: Sendable {
 
     // MARK: State
 
-    var clientSocket: String { "\(self.plan.folder)/client.sock" }
+    var clientSocket: String {
+        self.plan.isUnderSystemd ? "/run/gotunnel/client.sock" : "\(self.plan.folder)/client.sock"
+    }
 
     func waitReady(_ socket: String, _ name: String) async throws {
         try await self.wait(for: "\(name) to be ready", within: .seconds(20)) {
@@ -275,6 +300,7 @@ package final class Stage: Sendable {
 
     /// Ends everything that was started.
     package func strike() async {
+        if self.plan.isUnderSystemd { ServiceStage.stop() }
         for process in self.cast.everybody { process.signal(SIGCONT) }
         for process in self.cast.everybody { process.signal(SIGTERM) }
         for process in self.cast.everybody where !(await process.waitForEnd(within: .seconds(1))) {

@@ -1,3 +1,4 @@
+import CSpawn
 import Foundation
 import Synchronization
 
@@ -10,46 +11,64 @@ package final class StagedProcess: Sendable {
     package let name: String
     /// Its own process id, also inside a network namespace: `ip` and `setpriv` make way for it.
     package let pid: pid_t
-    private let process: Mutex<Handle>
+    private let hasEnded = Mutex(false)
 
-    /// Foundation's handle, only used under the lock.
-    private struct Handle: @unchecked Sendable {
-        var process: Process
-        var isEnded = false
-    }
-
-    private init(name: String, process: Process) {
+    private init(name: String, pid: pid_t) {
         self.name = name
-        self.pid = process.processIdentifier
-        self.process = Mutex(Handle(process: process))
+        self.pid = pid
     }
 
     /// Starts a program whose output and errors are appended to `log`.
+    ///
+    /// Not with Foundation's `Process`: that takes a program for ended that executes another in its own place.
     package static func start(_ command: [String], name: String, log: String, in host: StageHost) throws -> StagedProcess {
         let descriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw StageError("\(log) cannot be written: \(String(cString: strerror(errno)))") }
-        let output = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        let whole = host.command(["setpriv", "--pdeathsig", "KILL", "--"] + command)
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = whole
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        let handle = Handle(process: process)
+        defer { close(descriptor) }
+        let whole = ["env"] + host.command(["setpriv", "--pdeathsig", "KILL", "--"] + command)
+        let pid = Mutex<pid_t>(0)
         try LastingThread.shared.run {
-            do { try handle.process.run() } catch { throw StageError("\(name) cannot be started: \(error)") }
+            let (found, failure) = Self.spawn("/usr/bin/env", whole, output: descriptor)
+            guard failure == 0 else { throw StageError("\(name) cannot be started: \(String(cString: strerror(failure)))") }
+            pid.withLock { $0 = found }
         }
-        return StagedProcess(name: name, process: process)
+        return StagedProcess(name: name, pid: pid.withLock { $0 })
     }
 
-    package var isRunning: Bool { self.process.withLock { $0.process.isRunning } }
+    private static func spawn(_ program: String, _ arguments: [String], output: CInt) -> (pid_t, failure: CInt) {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, output, 2)
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var pid = pid_t()
+        let failure = posix_spawn(&pid, program, &actions, &attributes, &words, environ)
+        return (pid, failure)
+    }
+
+    package var isRunning: Bool {
+        self.hasEnded.withLock { hasEnded in
+            var status: CInt = 0
+            if !hasEnded, waitpid(self.pid, &status, WNOHANG) != 0 { hasEnded = true }
+            return !hasEnded
+        }
+    }
 
     /// Sends a signal to this one process, if it still runs.
     package func signal(_ number: Int32) {
-        self.process.withLock { handle in
-            if handle.process.isRunning { kill(self.pid, number) }
-        }
+        guard self.isRunning else { return }
+        kill(self.pid, number)
     }
 
     /// Waits until it has ended; false when it has not by then, or when the task is cancelled.
@@ -110,9 +129,9 @@ private final class LastingThread: Sendable {
 
 /// Short commands of the system.
 enum Shell {
-    /// Runs a command to its end and gives what it printed; throws what it complained of.
+    /// Runs a command to its end and gives what it printed; throws what it complained of, unless it may fail.
     @discardableResult
-    static func run(_ command: [String], input: String? = nil) throws -> String {
+    static func run(_ command: [String], input: String? = nil, mayFail: Bool = false) throws -> String {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = command
@@ -126,7 +145,7 @@ enum Shell {
         let said = (try? output.fileHandleForReading.readToEnd()) ?? Data()
         let complained = (try? complaint.fileHandleForReading.readToEnd()) ?? Data()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
+        guard process.terminationStatus == 0 || mayFail else {
             let reason = String(decoding: complained, as: UTF8.self).split(separator: "\n").first ?? "no reason given"
             throw StageError("\(command.joined(separator: " ")): \(reason)")
         }

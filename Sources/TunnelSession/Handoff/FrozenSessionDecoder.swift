@@ -54,6 +54,10 @@ package struct FrozenSessionDecoder: Sendable {
         while payload.readableBytes > 0 {
             let length = Int(try payload.readWire(UInt16.self, "length of a stream"))
             guard var entry = payload.readSlice(length: length) else { throw WireError(.malformed, "a stream is cut short") }
+            // A few bytes here are many more in memory: the bound comes before the stream is made.
+            guard frozen.streams.count < FrozenSession.mostStreams else {
+                throw WireError(.tooLong, "more than \(FrozenSession.mostStreams) streams")
+            }
             let stream = try FrozenSession.Stream(reading: &entry)
             // Two of one id are refused when all of it is judged.
             self.places[stream.id] = frozen.streams.count

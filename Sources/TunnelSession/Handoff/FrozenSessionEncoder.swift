@@ -1,4 +1,5 @@
 import NIOCore
+import Timing
 import TunnelWire
 
 /// Turns a frozen session into records of a handoff, one at a time, so that never more than one of them is a copy.
@@ -159,9 +160,7 @@ extension FrozenSession {
         payload.writeInteger(self.nextStream)
         payload.writeInteger(self.highestPeerStream)
         for window in [self.announcedWindow, self.ownWindow] {
-            payload.writeInteger(
-                UInt64(clamping: (window ?? .zero).components.seconds) * 1_000_000_000
-                    + UInt64(clamping: (window ?? .zero).components.attoseconds / 1_000_000_000))
+            payload.writeInteger(UInt64(clamping: (window ?? .zero).wholeNanoseconds))
         }
         payload.writeInteger(UInt64(clamping: self.resumes))
         payload.writeInteger(self.replayedBytes)

@@ -15,7 +15,7 @@ extension Session {
             acknowledged: session.replay.acknowledged, replay: session.replay.frames, control: Array(session.control),
             nextStream: session.nextStream, highestPeerStream: session.highestPeerStream, isDraining: session.isDraining,
             isPeerDraining: session.isPeerDraining, announcedWindow: session.announcedWindow,
-            ownWindow: session.ownWindow.map { min($0, FrozenSession.longestWindow) },
+            ownWindow: session.ownWindow.map { max(.zero, min($0, FrozenSession.longestWindow)) },
             isWindowUnsaid: session.isWindowUnsaid, resumes: session.resumes, replayedBytes: session.replayedBytes,
             streams: session.streams.sorted { $0.key < $1.key }.map { FrozenSession.Stream(id: $0.key, $0.value) })
     }

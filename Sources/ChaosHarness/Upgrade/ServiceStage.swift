@@ -1,0 +1,31 @@
+import Foundation
+
+/// A server and a client as services of the systemd that runs here, from the project's own units.
+enum ServiceStage {
+    enum Service: String, CaseIterable { case server, client }
+
+    /// Where a configuration finds the token that the unit loads.
+    static let tokenPath = "$CREDENTIALS_DIRECTORY/secret_token"
+    private static let folder = "/etc/gotunnel"
+
+    /// Puts the token where the units look for secrets.
+    static func lend(token: String) throws {
+        try FileManager.default.createDirectory(
+            atPath: "\(self.folder)/secrets", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try Shell.run(["install", "-m", "0600", token, "\(self.folder)/secrets/token"])
+    }
+
+    static func start(_ service: Service, _ configuration: String) throws {
+        try Shell.run(["install", "-m", "0644", configuration, "\(self.folder)/\(service.rawValue).yaml"])
+        try Shell.run(["systemctl", "start", self.unit(service)])
+    }
+
+    static func restart(_ service: Service) throws { try Shell.run(["systemctl", "restart", self.unit(service)]) }
+
+    static func stop() {
+        for service in Service.allCases.reversed() { _ = try? Shell.run(["systemctl", "kill", "-s", "KILL", self.unit(service)]) }
+        for service in Service.allCases.reversed() { _ = try? Shell.run(["systemctl", "stop", self.unit(service)]) }
+    }
+
+    private static func unit(_ service: Service) -> String { "gotunnel-\(service.rawValue).service" }
+}
