@@ -23,6 +23,10 @@ package protocol DaemonService: Service {
     ///   - listeners: of the program's own, to go along.
     ///   - limit: how many connections can be carried; nil: any number.
     func freeze(listeners: [HandoffListener], limit: Int?) async throws -> Handoff
+    #if FAULTS
+    /// Breaks something of itself, for tests; false when it knows no such fault.
+    func suffer(_ fault: String) async -> Bool
+    #endif
     /// Sets the gauges that are cheaper read than kept, at each scrape.
     func observe(_ metrics: TunnelMetrics)
 }

@@ -9,6 +9,7 @@ struct GotunnelChaos: AsyncParsableCommand {
         abstract: "Rehearses failures with real programs, and says what the traffic noticed.",
         version: "gotunnel-chaos \(Version.current)",
         subcommands: [
-            ContinuityCommand.self, ClusterCommand.self, UpgradeCommand.self, SimulateCommand.self, TrafficCommand.self, BackendCommand.self,
+            ContinuityCommand.self, ClusterCommand.self, UpgradeCommand.self, SimulateCommand.self, TrafficCommand.self,
+            BackendCommand.self,
         ])
 }

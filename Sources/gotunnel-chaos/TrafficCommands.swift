@@ -95,6 +95,10 @@ struct TrafficStreamsCommand: AsyncParsableCommand {
         transform: TrafficArguments.range)
     var finishAfter: ClosedRange<Duration>?
 
+    @Option(
+        help: ArgumentHelp("Between two writes of 4 KiB on a stream.", valueName: "time"), transform: TrafficArguments.duration)
+    var interval: Duration = .milliseconds(125)
+
     @Option(help: ArgumentHelp("The file for the results (JSON).", valueName: "file"), transform: TrafficArguments.output)
     var output: String
 
@@ -110,6 +114,7 @@ struct TrafficStreamsCommand: AsyncParsableCommand {
             StreamsPlan(
                 forward: forward.socket, count: count, duration: TimeAmount(duration),
                 finishAfter: finishAfter.map { TimeAmount($0.lowerBound)...TimeAmount($0.upperBound) },
+                pace: PatternPace(chunk: PatternPace.standard.chunk, interval: TimeAmount(interval)),
                 seed: .random(in: .min ... .max)))
         let report = try await TrafficOutput.stopping(traffic.stop) {
             try await traffic.run { TrafficOutput.line("opened \($0)") }

@@ -30,7 +30,7 @@ struct GotunnelClientCommand: AsyncParsableCommand {
     var handoffFormats = false
 
     func run() async throws {
-        guard !self.handoffFormats else { return print(HandoffFormat.range) }
+        guard !self.handoffFormats else { return print(Faults.isOn(.otherFormat) ? "" : HandoffFormat.range) }
         let program = DaemonProgram<ClientSettings>(name: "gotunnel-client", handoffKinds: GotunnelClient.handoffKinds) {
             path, surroundings throws(SettingsError) in
             try SettingsLoader.loadClient(path: path, in: surroundings)

@@ -30,7 +30,7 @@ struct GotunnelServerCommand: AsyncParsableCommand {
     var handoffFormats = false
 
     func run() async throws {
-        guard !self.handoffFormats else { return print(HandoffFormat.range) }
+        guard !self.handoffFormats else { return print(Faults.isOn(.otherFormat) ? "" : HandoffFormat.range) }
         let program = DaemonProgram<ServerSettings>(name: "gotunnel-server", handoffKinds: GotunnelServer.handoffKinds) {
             path, surroundings throws(SettingsError) in
             try SettingsLoader.loadServer(path: path, in: surroundings)

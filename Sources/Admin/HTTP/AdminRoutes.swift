@@ -75,6 +75,12 @@ struct AdminRoutes {
             let store = try await body(StopRequest.self, of: request)?.store
             return try await withDeadline(limit) { try await lifecycle.stop(store: store) }
         }
+        #if FAULTS
+        post("/v1/faults/:name", router) { _, context in
+            guard let lifecycle else { throw missing }
+            return try await lifecycle.suffer(context.parameters.get("name") ?? "")
+        }
+        #endif
     }
 
     /// Without a deadline of ours: the daemon bounds how long it waits for a leader.

@@ -7,6 +7,10 @@ package protocol AdminLifecycle: Sendable {
     ///
     /// - Parameter store: how many connections the service manager would keep for the next process; nil: the streams are drained.
     func stop(store: Int?) async throws -> ActionResult
+    #if FAULTS
+    /// Breaks something on purpose, for tests: `POST /v1/faults/NAME`.
+    func suffer(_ fault: String) async throws -> ActionResult
+    #endif
 }
 
 /// The body of `POST /v1/stop`.

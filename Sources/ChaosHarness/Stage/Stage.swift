@@ -27,6 +27,8 @@ package final class Stage: Sendable {
         package var hasClient = true
         /// Whether the client's pattern server has a mapped port on the first server, so that streams go the other way too.
         package var hasMappedPort = false
+        /// Milliseconds between two writes of a pattern stream.
+        package var patternInterval = 125
         /// Server and client are services of the systemd that runs here; one of each. Needs root.
         package var isUnderSystemd = false
 
@@ -147,7 +149,7 @@ package final class Stage: Sendable {
         self.cast["backend-\(place.name)"] = try self.spawn(
             [
                 self.program("gotunnel-chaos"), "backend", "--name", place.name, "--https", "\(host.address):\(place.httpsPort)",
-                "--pattern", "\(host.address):\(place.patternPort)",
+                "--pattern", "\(host.address):\(place.patternPort)", "--interval", "\(self.plan.patternInterval)ms",
             ], "backend-\(place.name)", on: host)
     }
 
@@ -158,7 +160,7 @@ package final class Stage: Sendable {
         self.cast["backend-control"] = try self.spawn(
             [
                 self.program("gotunnel-chaos"), "backend", "--name", "control", "--https", "\(address):\(self.controlPort)",
-                "--pattern", "\(address):\(self.controlPatternPort)",
+                "--pattern", "\(address):\(self.controlPatternPort)", "--interval", "\(self.plan.patternInterval)ms",
             ], "backend-control", on: self.clientHost)
     }
 

@@ -23,7 +23,9 @@ enum ServiceStage {
     static func restart(_ service: Service) throws { try Shell.run(["systemctl", "restart", self.unit(service)]) }
 
     static func stop() {
-        for service in Service.allCases.reversed() { _ = try? Shell.run(["systemctl", "kill", "-s", "KILL", self.unit(service)]) }
+        for service in Service.allCases.reversed() {
+            _ = try? Shell.run(["systemctl", "kill", "-s", "KILL", self.unit(service)])
+        }
         for service in Service.allCases.reversed() { _ = try? Shell.run(["systemctl", "stop", self.unit(service)]) }
     }
 

@@ -40,7 +40,9 @@ package struct UpgradeReport: Sendable, Codable {
 
     /// For people.
     package func text() -> String {
-        var lines = ["\(self.streams) streams, \(self.rounds.count) times by \(self.carrier.rawValue) (\(self.who.rawValue))", ""]
+        var lines = [
+            "\(self.streams) streams, \(self.rounds.count) times by \(self.carrier.rawValue) (\(self.who.rawValue))", "",
+        ]
         lines.append("round  process   carried  reset  waited   command")
         for (index, round) in self.rounds.enumerated() {
             let waited = round.pauseMs.map { "\(Int($0)) ms" } ?? "-"
@@ -73,19 +75,25 @@ extension UpgradeReport {
     ///
     /// - Parameter limit: how many connections the carrier takes; above it, streams may be reset, and in no other way be lost.
     package mutating func judge(limit: Int?) {
-        let kept = self.ends[StreamResult.End.open.rawValue, default: 0] + self.ends[StreamResult.End.finished.rawValue, default: 0]
+        let kept =
+            self.ends[StreamResult.End.open.rawValue, default: 0] + self.ends[StreamResult.End.finished.rawValue, default: 0]
         let wanted = min(self.streams, limit ?? self.streams)
         if kept < wanted { self.broken.append("\(kept) of \(wanted) streams went on") }
         let resets = self.ends[StreamResult.End.reset.rawValue, default: 0]
-        if kept + resets < self.streams { self.broken.append("\(self.streams - kept - resets) streams ended without being reset") }
+        if kept + resets < self.streams {
+            self.broken.append("\(self.streams - kept - resets) streams ended without being reset")
+        }
         for end in [StreamResult.End.eof, .corrupt] {
             guard let count = self.ends[end.rawValue], count > 0 else { continue }
-            self.broken.append("\(count) streams: \(end == .eof ? "an end that nobody had announced" : "bytes lost, doubled or changed")")
+            self.broken.append(
+                "\(count) streams: \(end == .eof ? "an end that nobody had announced" : "bytes lost, doubled or changed")")
         }
         if self.corruptAtFarEnd > 0 { self.broken.append("the far ends found \(self.corruptAtFarEnd) streams corrupt") }
         if self.failedRequests > 0 { self.broken.append("\(self.failedRequests) of \(self.requests) new connections failed") }
         if self.requests == 0 { self.broken.append("no new connection was tried") }
         let told = self.rounds.reduce(0) { $0 + $1.lost }
-        if self.carrier != .kill, resets > 0, told < resets { self.broken.append("\(resets) streams were reset, \(told) were told of") }
+        if self.carrier != .kill, resets > 0, told < resets {
+            self.broken.append("\(resets) streams were reset, \(told) were told of")
+        }
     }
 }

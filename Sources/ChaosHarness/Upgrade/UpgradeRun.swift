@@ -16,6 +16,8 @@ package struct UpgradeRun: Sendable {
         var stagePlan = Stage.Plan(programs: self.plan.programs, folder: self.plan.folder)
         stagePlan.servers = 1
         stagePlan.hasMappedPort = true
+        // All streams together at a rate that two processors bear with ease.
+        stagePlan.patternInterval = max(125, self.plan.streams / 4)
         stagePlan.isUnderSystemd = self.plan.carrier == .restart
         say("starts a server and a client")
         let stage = try await Stage.raise(stagePlan)
@@ -64,7 +66,10 @@ package struct UpgradeRun: Sendable {
     private func openStreams(_ name: String, _ port: Int, _ count: Int, _ seconds: Int, _ stage: Stage) async throws {
         try await stage.traffic(
             name,
-            ["streams", "--forward", "127.0.0.1:\(port)", "--count", "\(count)", "--duration", "\(seconds)s"], until: "opened")
+            [
+                "streams", "--forward", "127.0.0.1:\(port)", "--count", "\(count)", "--duration", "\(seconds)s",
+                "--interval", "\(stage.plan.patternInterval)ms",
+            ], until: "opened")
     }
 
     // MARK: One process for another

@@ -11,8 +11,8 @@ package enum Faults {
         case crashInThaw = "crash-in-thaw"
         /// A byte of the file is another one.
         case damageHandoff = "damage-handoff"
-        /// A connection is not there.
-        case loseSocket = "lose-socket"
+        /// No connection is there.
+        case loseSockets = "lose-all-sockets"
         /// The next program reads another format.
         case otherFormat = "other-format"
     }

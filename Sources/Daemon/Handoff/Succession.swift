@@ -88,6 +88,16 @@ final class Succession: AdminLifecycle {
         return ActionResult("the process drains and ends")
     }
 
+    #if FAULTS
+    func suffer(_ fault: String) async throws -> ActionResult {
+        if fault == "exit-70" { _exit(70) }
+        guard let daemon = self.parts.withLock({ $0?.daemon }), await daemon.suffer(fault) else {
+            throw AdminError.notFound("no fault named \(fault)")
+        }
+        return ActionResult("suffers \(fault)")
+    }
+    #endif
+
     // MARK: The way over
 
     private func go(_ way: Way) async {

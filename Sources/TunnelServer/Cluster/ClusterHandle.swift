@@ -52,6 +52,17 @@ final class ClusterHandle: Sendable {
         bound.eventLoop.execute { bound.value.whenDiskIsIdle(body) }
     }
 
+    #if FAULTS
+    /// Runs `body` on the control plane's event loop, for tests.
+    func post(_ body: @escaping @Sendable () -> Void) { self.bound?.eventLoop.execute(body) }
+
+    /// Runs `body` where the state is written, for tests.
+    func blockDisk(_ body: @escaping @Sendable () -> Void) {
+        guard let bound = self.bound else { return }
+        bound.eventLoop.execute { bound.value.whenDiskIsIdle(body) }
+    }
+    #endif
+
     func stop() async {
         guard let bound = self.bound else { return }
         try? await bound.eventLoop.submit { bound.value.stop() }.get()

@@ -93,7 +93,7 @@ extension ServerLoop {
         try SessionDriver.thaw(
             frozen, configuration: self.context.currentRules.session, environment: self.environment, pairs: pairs,
             descriptor: { socket in
-                Faults.isOn(.loseSocket) && socket.cookie % 7 == 0 ? nil : sockets.takeStream(socket.cookie)
+                Faults.isOn(.loseSockets) ? nil : sockets.takeStream(socket.cookie)
             }, completion: done)
     }
 

@@ -8,8 +8,11 @@ package struct FrozenSessionDecoder: Sendable {
     /// Where in `frozen.streams` each stream is.
     private var places: [StreamID: Int] = [:]
     private var queuedBytes: UInt64 = 0
+    private let mostStreams: Int
 
-    package init() {}
+    package init() { self.init(mostStreams: FrozenSession.mostStreams) }
+
+    init(mostStreams: Int) { self.mostStreams = mostStreams }
 
     /// Whether records of a session are still to come.
     package var isPending: Bool { self.frozen != nil }
@@ -20,7 +23,7 @@ package struct FrozenSessionDecoder: Sendable {
         do throws(WireError) {
             return try self.read(record)
         } catch {
-            self = FrozenSessionDecoder()
+            self = FrozenSessionDecoder(mostStreams: self.mostStreams)
             throw ThawError("its record of kind 0x\(record.kind) is wrong: \(error.detail)")
         }
     }
@@ -42,7 +45,7 @@ package struct FrozenSessionDecoder: Sendable {
         case .queued: try self.readQueued(&payload, into: &frozen)
         case .sessionEnd:
             try self.checkNumbers(&payload, of: frozen)
-            self = FrozenSessionDecoder()
+            self = FrozenSessionDecoder(mostStreams: self.mostStreams)
             return frozen
         default: throw WireError(.unexpected, "it is not part of a session")
         }
@@ -55,8 +58,8 @@ package struct FrozenSessionDecoder: Sendable {
             let length = Int(try payload.readWire(UInt16.self, "length of a stream"))
             guard var entry = payload.readSlice(length: length) else { throw WireError(.malformed, "a stream is cut short") }
             // A few bytes here are many more in memory: the bound comes before the stream is made.
-            guard frozen.streams.count < FrozenSession.mostStreams else {
-                throw WireError(.tooLong, "more than \(FrozenSession.mostStreams) streams")
+            guard frozen.streams.count < self.mostStreams else {
+                throw WireError(.tooLong, "more than \(self.mostStreams) streams")
             }
             let stream = try FrozenSession.Stream(reading: &entry)
             // Two of one id are refused when all of it is judged.
