@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help setup build demo test bench continuity cluster simulate simulate-long mutants lint clean install
+.PHONY: help setup build demo test bench continuity cluster simulate simulate-long mutants test-systemd upgrade lint clean install uninstall deb deb-upgrade
 
 help:  ## lists the targets (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,14 @@ demo: build  ## three servers and a client: a link breaks, the leader is killed;
 test:  ## runs all test suites (the first time with long builds)
 	@scripts/setup test
 	@scripts/test
+
+test-systemd:  ## tests services, watchdog and upgrades in a genuine systemd (needs root)
+	@scripts/setup test
+	@scripts/test systemd
+
+upgrade: build  ## upgrades and restarts a server with 5000 streams (needs root for restart)
+	@scripts/rehearse-upgrade exec --streams 5000 --who both
+	@scripts/rehearse-upgrade restart --streams 5000 --limit 2000
 
 bench: build  ## compares with two HAProxy and with no relay (BENCH="--long ...")
 	@scripts/setup bench
@@ -48,9 +56,17 @@ mutants:  ## puts known faults into the cluster's code: the simulator has to not
 lint:  ## checks formatting and syntax
 	@scripts/lint
 
-install: build  ## installs the programs below PREFIX (/usr/local)
-	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 0755 bin/* "$(DESTDIR)$(PREFIX)/bin/"
+install: build  ## installs programs, units and documentation below PREFIX (/usr/local)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" scripts/install-files install
+
+uninstall:  ## removes what install has installed; configuration and state stay
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" scripts/install-files uninstall
+
+deb: build  ## makes a Debian package in ./dist (VERSION=0.1.1)
+	@VERSION="$(VERSION)" scripts/make-deb
+
+deb-upgrade: build  ## upgrades the package under traffic and a genuine systemd (DEB_UPGRADE="--from OLD.deb ...")
+	@scripts/rehearse-deb-upgrade $(DEB_UPGRADE)
 
 clean:  ## removes everything that was built
-	rm -rf .build .build-* Fuzz/.build Fuzz/.build-* bin
+	rm -rf .build .build-* Fuzz/.build Fuzz/.build-* bin dist

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import Settings
 import Synchronization
+import Systemd
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -152,7 +153,9 @@ final class ExposureBoard: Sendable {
         if failure == nil {
             self.logger.notice("exposure target is back", metadata: metadata)
         } else {
-            self.logger.warning("exposure target is down; the exposure is withdrawn", metadata: metadata)
+            self.logger.warning(
+                "exposure target is down; the exposure is withdrawn",
+                metadata: .event(.exposureWithdrawn).merging(metadata) { $1 })
         }
         return true
     }

@@ -7,6 +7,7 @@ import NIOPosix
 import ServiceLifecycle
 import Settings
 import Synchronization
+import Systemd
 import TunnelSession
 import TunnelTransport
 import TunnelWire
@@ -124,6 +125,7 @@ package final class GotunnelClient: Service {
         try await self.group.shutdownGracefully()
         self.logger.notice("client has stopped")
         if let refusal {
+            self.logger.error("every server refuses this client", metadata: .event(.serversRefuse).with("reason", refusal))
             throw StartupError("no server can be used: \(refusal)", .refused)
         }
     }

@@ -8,6 +8,7 @@ import NIOPosix
 import ServiceLifecycle
 import Settings
 import Synchronization
+import Systemd
 import Timing
 import TunnelSession
 import TunnelTransport
@@ -155,7 +156,9 @@ package final class GotunnelServer: Service {
     /// The state of the cluster cannot be written any more. What the disk holds is unknown, so this process promises nothing
     /// any longer: it ends.
     private func fail(_ problem: IdentityProblem) {
-        self.context.logger.critical("cluster state cannot be written; the server ends", metadata: ["reason": "\(problem)"])
+        self.context.logger.critical(
+            "cluster state cannot be written; the server ends",
+            metadata: .event(.stateNotWritten).with("reason", "\(problem)"))
         self.state.withLock { $0.trouble = problem }
         self.drainRequests.continuation.finish()
     }
@@ -314,7 +317,8 @@ package final class GotunnelServer: Service {
     private func finishDrain(within deadline: Duration) async -> Int {
         self.context.setDraining(true)
         self.publishServer()
-        self.context.logger.notice("server drains", metadata: ["deadline_seconds": "\(deadline.inSeconds)"])
+        self.context.logger.notice(
+            "server drains", metadata: .event(.drainBegan).with("deadline_seconds", "\(deadline.inSeconds)"))
         await self.eachLoop { $0.drain(deadline: deadline) }
         let end = ContinuousClock.now + deadline
         while ContinuousClock.now < end, self.context.isDraining {
@@ -323,7 +327,9 @@ package final class GotunnelServer: Service {
         }
         let left = await self.streamCount()
         guard left > 0, self.context.isDraining else { return left }
-        self.context.logger.warning("drain deadline reached; the streams left are reset", metadata: ["streams": "\(left)"])
+        self.context.logger.warning(
+            "drain deadline reached; the streams left are reset",
+            metadata: .event(.drainCutShort).with("streams", "\(left)"))
         await self.eachLoop { loop in
             for session in loop.sessions { session.driver.resetStreams(.drained) }
         }

@@ -1,9 +1,11 @@
 import AsyncHTTPClient
+import Daemon
 import Logging
 import NIOCore
 import NIOPosix
 import Settings
 import Synchronization
+import Systemd
 import TunnelTransport
 import TunnelWire
 
@@ -127,7 +129,8 @@ final class ServiceBoard: Sendable {
         if failure == nil {
             self.logger.notice("service target is healthy", metadata: metadata)
         } else {
-            self.logger.warning("service target is unhealthy", metadata: metadata)
+            let event: Logger.Metadata = verdict.serviceFlipped ? .event(.serviceUnhealthy) : [:]
+            self.logger.warning("service target is unhealthy", metadata: metadata.merging(event) { $1 })
         }
         if verdict.serviceFlipped { self.notify() }
     }

@@ -22,6 +22,9 @@ struct Upgrade: AsyncParsableCommand {
         let before = try await client.status().process
         report(try await client.upgrade())
         let after = try await self.successor(of: before, client)
+        guard after.pid == before.pid else {
+            throw Failure("the process ended instead of going on, and was started again; see its log", exitCode: 70)
+        }
         guard let handoff = after.handoff else { return Console.write("the new program runs; it began anew\n") }
         Console.write(
             "the new program runs: \(handoff.carried) connections went on, \(handoff.lost) were reset, all waited "

@@ -64,8 +64,9 @@ package struct IncomingHandoff: Sendable {
     func finish(_ logger: Logger) {
         self.file.close()
         let left = self.sockets.closeRest()
-        let lost = self.header.lost + self.outcome.lost
-        let carried = max(0, self.header.carried - self.outcome.lost)
+        // What the process before left out is missing here, and counted again.
+        let lost = max(self.header.lost, self.outcome.lost)
+        let carried = max(0, self.header.carried + self.header.lost - lost)
         let pause = Duration.nanoseconds(max(0, BootTime.nanoseconds - self.header.frozenAt))
         logger.notice(
             "taken over from the process before",

@@ -24,7 +24,7 @@ struct NextProgram: Sendable {
         guard check.code == 0 else {
             throw AdminError(
                 422,
-                "nothing was changed: \(program) would not start with this configuration: \(SafeText.line(check.text, limit: 1_000))"
+                "nothing was changed: \(program) would not start with this configuration: \(SafeText.line(check.text.trimmingCharacters(in: .whitespacesAndNewlines), limit: 1_000))"
             )
         }
         let answer = try await self.ask(["--handoff-formats"])

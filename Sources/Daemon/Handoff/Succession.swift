@@ -125,6 +125,10 @@ final class Succession: AdminLifecycle {
     /// Does not return unless it fails.
     private func exec(_ handoff: Handoff, isRead: Bool) throws {
         var environment = self.setup.environment
+        // These spoke of the descriptors and the file that this process was given.
+        for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC", IncomingHandoff.variable] {
+            environment[name] = nil
+        }
         for pair in self.supervisor.environment.variablesForSuccessor(processID: getpid()) {
             let parts = pair.split(separator: "=", maxSplits: 1)
             environment[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""

@@ -6,13 +6,11 @@
 /// | event | MESSAGE_ID | what happened |
 /// | --- | --- | --- |
 /// | `leader-changed` | `fe24dc1fa23d8730ca2909a42c4d800e` | Another server leads the cluster, or none does. |
-/// | `quorum-lost` | `5cd510c4093f00074bce30ea3412981c` | No quorum of voters answers: assignments cannot change; streams go on. |
 /// | `peer-dead` | `ad2e9099b01663e26f136c56f90bcd56` | The cluster takes a peer for dead. |
 /// | `client-refused` | `0d9ef9627c213e70c34d8abdf0d10136` | A client, or whoever poses as one, was refused: token, certificate or name. |
-/// | `servers-refuse` | `9a3a9a5821b8cbed6fb186c1e9c6aae5` | A client's own side: every server refused it, or one that had accepted it does so now. |
+/// | `servers-refuse` | `9a3a9a5821b8cbed6fb186c1e9c6aae5` | A client's own side: every server refused it, and none ever took it; it ends. |
 /// | `service-unhealthy` | `363b5e24cd6479178f26c6ce888711b9` | No target of a service answers its health check. |
 /// | `exposure-withdrawn` | `68be3ac3fd90b723a8495cdb1a1da3f6` | An exposure's target is down, so a client has withdrawn it. |
-/// | `memory-budget` | `8c5bbddad2898e6c709969cffb0b0e48` | The memory budget is nearly used up: new streams are refused. |
 /// | `state-not-written` | `a57170b9d570db70b1db3a3b0ac885c3` | The state directory cannot be written. |
 /// | `hook-failed` | `64ae248d8c07778504a9c984cbeba041` | A command of `on_leader` or `on_follower` failed. |
 /// | `reload-failed` | `7f40a65ce6e72798c07e6de95a6a4069` | A reload was refused; the old configuration stays. |
@@ -24,13 +22,11 @@
 /// | `handoff-failed` | `56cbcec02a2b5792d4213bd93c1021f6` | Streams could not be taken over by the new process, or not all: they have been reset. |
 package enum JournalEvent: String, CaseIterable, Sendable {
     case leaderChanged = "leader-changed"
-    case quorumLost = "quorum-lost"
     case peerDead = "peer-dead"
     case clientRefused = "client-refused"
     case serversRefuse = "servers-refuse"
     case serviceUnhealthy = "service-unhealthy"
     case exposureWithdrawn = "exposure-withdrawn"
-    case memoryBudget = "memory-budget"
     case stateNotWritten = "state-not-written"
     case hookFailed = "hook-failed"
     case reloadFailed = "reload-failed"
@@ -45,13 +41,11 @@ package enum JournalEvent: String, CaseIterable, Sendable {
     package var id: String {
         switch self {
         case .leaderChanged: "fe24dc1fa23d8730ca2909a42c4d800e"
-        case .quorumLost: "5cd510c4093f00074bce30ea3412981c"
         case .peerDead: "ad2e9099b01663e26f136c56f90bcd56"
         case .clientRefused: "0d9ef9627c213e70c34d8abdf0d10136"
         case .serversRefuse: "9a3a9a5821b8cbed6fb186c1e9c6aae5"
         case .serviceUnhealthy: "363b5e24cd6479178f26c6ce888711b9"
         case .exposureWithdrawn: "68be3ac3fd90b723a8495cdb1a1da3f6"
-        case .memoryBudget: "8c5bbddad2898e6c709969cffb0b0e48"
         case .stateNotWritten: "a57170b9d570db70b1db3a3b0ac885c3"
         case .hookFailed: "64ae248d8c07778504a9c984cbeba041"
         case .reloadFailed: "7f40a65ce6e72798c07e6de95a6a4069"

@@ -1,9 +1,11 @@
 import Admin
 import ClusterCore
+import Daemon
 import DequeModule
 import Identity
 import Logging
 import NIOCore
+import Systemd
 import Timing
 import TunnelTransport
 import TunnelWire
@@ -224,7 +226,7 @@ final class ClusterRuntime {
             "peer": "\(member.name)", "state": "\(member.state.rawValue)", "generation": "\(member.incarnation.generation)",
         ]
         switch member.state {
-        case .dead: self.logger.warning("peer is dead", metadata: metadata)
+        case .dead: self.logger.warning("peer is dead", metadata: .event(.peerDead).merging(metadata) { $1 })
         case .alive, .suspect, .left, .restarting: self.logger.notice("peer changed", metadata: metadata)
         }
     }
@@ -237,9 +239,9 @@ final class ClusterRuntime {
         // A single server leads itself; nobody wants to know.
         self.logger.log(
             level: self.node.configuration.peers.isEmpty ? .debug : .notice, "leadership changed",
-            metadata: [
+            metadata: .event(.leaderChanged).merging([
                 "role": "\(leadership.role.rawValue)", "leader": "\(leadership.leader ?? "none")", "term": "\(leadership.term)",
-            ])
+            ]) { $1 })
     }
 
     private func count() {

@@ -1,8 +1,10 @@
 import CSpawn
+import Daemon
 import Dispatch
 import Foundation
 import Logging
 import Synchronization
+import Systemd
 import Timing
 import TunnelWire
 
@@ -55,7 +57,8 @@ final class LeaderHooks: Sendable {
         ]
         switch HookProcess.run(command, environment: environment, limit: Self.limit) {
         case .exit(0): self.logger.notice("hook has run", metadata: metadata)
-        case let end: self.logger.error("hook failed", metadata: metadata.merging(["end": "\(end)"]) { $1 })
+        case let end:
+            self.logger.error("hook failed", metadata: .event(.hookFailed).with("end", "\(end)").merging(metadata) { $1 })
         }
     }
 }

@@ -27,6 +27,22 @@ extension Integration {
         }
 
         @Test(
+            "a restart, then an upgrade: what systemd had handed over is not taken for handed over again",
+            arguments: [false, true])
+        func anUpgradeAfterARestart(isActivated: Bool) async throws {
+            try await ServiceWorld.with(starts: isActivated ? [] : [.server, .client]) { world in
+                if isActivated { try await world.activate() }
+                let streams = [try await world.open(port: world.forwardPort), try await world.open(port: world.mappedPort)]
+                for way in ["restart", "upgrade", "upgrade", "restart", "upgrade"] {
+                    try await self.replace(.server, way, world)
+                    for stream in streams { try await world.talk(on: stream) }
+                }
+                for stream in streams { try await stream.close() }
+                if isActivated { try await world.systemctl("stop", "gotunnel-server.socket") }
+            }
+        }
+
+        @Test(
             "faults between two processes reset streams, and the service comes up",
             arguments: ["crash-in-freeze", "crash-in-thaw", "damage-handoff", "lose-all-sockets"], ["restart", "upgrade"])
         func faults(fault: String, way: String) async throws {

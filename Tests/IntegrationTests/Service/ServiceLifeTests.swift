@@ -118,14 +118,7 @@ extension Integration {
         @Test("a connection to the link port starts the server and waits for it")
         func socketActivation() async throws {
             try await ServiceWorld.with(starts: []) { world in
-                let folder = "/etc/systemd/system/gotunnel-server.socket.d"
-                try await runWell("/usr/bin/mkdir", ["-p", folder])
-                try world.write("\(folder)/test.conf", "[Socket]\nListenStream=\nListenStream=127.0.0.1:\(world.linkPort)\n")
-                try await world.systemctl("daemon-reload")
-                try await world.systemctl("start", "gotunnel-server.socket")
-                #expect(try await world.property("ActiveState", of: .server) == "inactive")
-                try await world.systemctl("start", ServiceWorld.Unit.client.name)
-                try await world.waitForTunnel()
+                try await world.activate()
                 try await world.expect("ActiveState", "active", of: .server)
                 let stream = try await world.open(port: world.forwardPort)
                 try await world.systemctl("restart", ServiceWorld.Unit.server.name)

@@ -121,6 +121,18 @@ struct ServiceWorld: Sendable {
         _ = try? await AdminAccess(socket: unit.socket).request("/v1/faults/\(fault)", method: "POST")
     }
 
+    /// Has systemd hold the link port, and the client start the server by dialling there.
+    func activate() async throws {
+        let folder = "/etc/systemd/system/gotunnel-server.socket.d"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try self.write("\(folder)/test.conf", "[Socket]\nListenStream=\nListenStream=127.0.0.1:\(self.linkPort)\n")
+        try await self.systemctl("daemon-reload")
+        try await self.systemctl("start", "gotunnel-server.socket")
+        #expect(try await self.property("ActiveState", of: .server) == "inactive")
+        try await self.systemctl("start", Unit.client.name)
+        try await self.waitForTunnel()
+    }
+
     // MARK: The tunnel
 
     func waitForTunnel(within limit: Duration = .seconds(20)) async throws {
