@@ -63,9 +63,11 @@ uninstall:  ## removes what install has installed; configuration and state stay
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" scripts/install-files uninstall
 
 deb: build  ## makes a Debian package in ./dist (VERSION=0.1.1)
+	@scripts/setup deb
 	@VERSION="$(VERSION)" scripts/make-deb
 
 deb-upgrade: build  ## upgrades the package under traffic and a genuine systemd (DEB_UPGRADE="--from OLD.deb ...")
+	@scripts/setup deb-upgrade
 	@scripts/rehearse-deb-upgrade $(DEB_UPGRADE)
 
 clean:  ## removes everything that was built

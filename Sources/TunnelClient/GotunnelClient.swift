@@ -71,7 +71,7 @@ package final class GotunnelClient: Service {
             return NIOLoopBound(worker, eventLoop: loop)
         }.get()
         if let handoff = inheritance?.handoff {
-            try await ClientThaw(handoff: handoff, worker: worker, exposures: exposures, settings: settings, logger: logger).run()
+            await ClientThaw(handoff: handoff, worker: worker, exposures: exposures, settings: settings, logger: logger).run()
         }
         return GotunnelClient(
             loaded: loaded, surroundings: surroundings, logger: logger, group: group, worker: worker, party: party,

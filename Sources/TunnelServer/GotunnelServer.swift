@@ -91,7 +91,7 @@ package final class GotunnelServer: Service {
             loaded: loaded, surroundings: surroundings, context: context, group: group, loops: loops, links: links,
             cluster: cluster, lock: lock)
         server.set(made)
-        if let handoff = inheritance?.handoff { try await ServerThaw(handoff: handoff, context: context, loops: loops).run() }
+        if let handoff = inheritance?.handoff { await ServerThaw(handoff: handoff, context: context, loops: loops).run() }
         return made
     }
 

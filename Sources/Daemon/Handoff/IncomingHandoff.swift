@@ -118,6 +118,10 @@ package struct Inheritance: Sendable {
     ///   - program: whose handoff is expected.
     ///   - known: the records that it may have.
     package static func receive(program: String, known: Set<HandoffKind>) throws(SystemdError) -> Inheritance {
+        // A program that was executed in the place of another has its descriptors from that, whatever systemd had said to it.
+        if getenv(IncomingHandoff.variable) != nil {
+            for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) }
+        }
         let manager = try ServiceEnvironment.receive()
         let kept = [IncomingHandoff.fileName, IncomingHandoff.connectionName, IncomingHandoff.listenerName]
         let stored = manager.descriptors.all.filter { kept.contains($0.name) }

@@ -60,7 +60,7 @@ final class Succession: AdminLifecycle {
 
     func upgrade() async throws -> ActionResult {
         guard self.isUnderWay.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
-            throw AdminError(409, "an upgrade is under way already")
+            throw AdminError(503, "an upgrade is under way already; try again when it is over")
         }
         do {
             let formats = try await NextProgram(self.setup).vet()
@@ -78,7 +78,7 @@ final class Succession: AdminLifecycle {
     func stop(store: Int?) async throws -> ActionResult {
         if let store, store > 0, self.supervisor.environment.manager.isPresent {
             guard self.isUnderWay.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
-                throw AdminError(409, "an upgrade is under way already")
+                throw AdminError(503, "an upgrade is under way already; try again when it is over")
             }
             Task.detached { await self.go(.store(limit: store)) }
             return ActionResult("the service manager keeps the connections for the next process")

@@ -60,7 +60,18 @@ struct ClientThaw {
     let settings: ClientSettings
     let logger: Logger
 
-    func run() async throws {
+    /// What cannot be understood is reset, and the client serves.
+    func run() async {
+        do {
+            try await self.readAll()
+        } catch {
+            self.logger.error(
+                "the handoff cannot be understood; what is left of it is reset",
+                metadata: .event(.handoffFailed).with("reason", "\(error)"))
+        }
+    }
+
+    private func readAll() async throws {
         // Sessions are put in their places when everything is known that they speak of.
         var input = try self.handoff.input(GotunnelClient.handoffKinds)
         var links: [(FrozenLink, FrozenDriver)] = []

@@ -12,8 +12,19 @@ struct ServerThaw {
     let context: ServerContext
     let loops: [HostedLoop]
 
-    /// Puts every session in its place. What is wrong with one costs that one only; its streams are reset.
-    func run() async throws {
+    /// Puts every session in its place. What is wrong with one costs that one only; what cannot be understood costs the rest.
+    /// The streams of what is lost are reset, and the server serves.
+    func run() async {
+        do {
+            try await self.readAll()
+        } catch {
+            self.context.logger.error(
+                "the handoff cannot be understood; what is left of it is reset",
+                metadata: .event(.handoffFailed).with("reason", "\(error)"))
+        }
+    }
+
+    private func readAll() async throws {
         var input = try self.handoff.input(GotunnelServer.handoffKinds)
         let pairs = SharedPairs()
         while let record = try input.next() {
@@ -35,7 +46,7 @@ struct ServerThaw {
 
     private func thaw(_ about: FrozenClient, _ driver: FrozenDriver, _ pairs: SharedPairs) async {
         guard let home = self.context.home(of: about.name) else { return }
-        await self.onLoop(home) { loop, sockets, done in
+        await self.onLoop(home, driver.connections.count) { loop, sockets, done in
             try loop.thaw(about, driver, sockets, pairs, done: done)
         }
     }
@@ -45,7 +56,7 @@ struct ServerThaw {
     ) async {
         // A machine with fewer processors has fewer loops: nobody would look for the session elsewhere.
         guard let home = self.loops.indices.contains(about.loop) ? self.loops[about.loop].loop : nil else { return }
-        await self.onLoop(home) { loop, sockets, done in
+        await self.onLoop(home, driver.connections.count) { loop, sockets, done in
             if isInbound {
                 try loop.thawInbound(about, driver, lane, sockets, pairs, done: done)
             } else {
@@ -65,7 +76,7 @@ struct ServerThaw {
     }
 
     private func onLoop(
-        _ home: NIOLoopBound<ServerLoop>,
+        _ home: NIOLoopBound<ServerLoop>, _ connections: Int,
         _ body: @escaping @Sendable (ServerLoop, SocketPool, @escaping @Sendable (Int) -> Void) throws -> Void
     ) async {
         let (sockets, logger) = (self.handoff.sockets, self.context.logger)
@@ -75,7 +86,7 @@ struct ServerThaw {
                     try body(home.value, sockets) { continuation.resume(returning: $0) }
                 } catch {
                     logger.error("\(error)", metadata: .event(.handoffFailed))
-                    continuation.resume(returning: 0)
+                    continuation.resume(returning: connections)
                 }
             }
         }
