@@ -45,5 +45,6 @@ let package = Package(
         fuzzTarget("ControlMessagesFuzz", checks: "WireChecks"),
         fuzzTarget("ClusterMessagesFuzz", checks: "WireChecks"),
         fuzzTarget("SessionFuzz", checks: "SessionChecks"),
+        fuzzTarget("HandoffFuzz", checks: "SessionChecks"),
         fuzzTarget("ConfigFuzz", checks: "SettingsChecks"),
     ])
