@@ -90,8 +90,9 @@ package struct DaemonProgram<Settings: DaemonSettings>: Sendable {
         do {
             let metrics = TunnelMetrics(registry: registry)
             metrics.observeProcess()
-            let sockets = try AdminSockets(loaded.settings.admin, inherited: inheritance.sockets)
             let daemon = try await self.make(loaded, surroundings, inheritance, logger)
+            // Only a daemon that can be has a socket.
+            let sockets = try AdminSockets(loaded.settings.admin, inherited: inheritance.sockets)
             inheritance.handoff?.finish(logger)
             daemon.observe(metrics)
             supervisor.observe(metrics)
