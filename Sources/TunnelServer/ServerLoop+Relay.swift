@@ -248,6 +248,17 @@ extension ServerLoop {
 
     func forget(_ session: PeerInbound) { self.inbound[session.id] = nil }
 
+    /// A message of the cluster: over the session that this server has dialled, or, where that is not well, over one that the
+    /// other has. A way may be open in one direction only.
+    func send(_ message: ByteBuffer, to name: ServerName) {
+        let own = self.lanes.driver(name)?.snapshot()
+        if own.map({ $0.isAttached && !$0.isSuspect }) ?? false { return self.lanes.send(message, to: name) }
+        guard let other = self.inbound.values.first(where: { $0.server == name && $0.isReachable }) else {
+            return self.lanes.send(message, to: name)
+        }
+        other.send(message)
+    }
+
     // MARK: Ghosts
 
     /// Another server has this client with another instance. Ends the session here unless the client answers within a second.

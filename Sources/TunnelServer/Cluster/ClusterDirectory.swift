@@ -171,6 +171,20 @@ final class ClusterDirectory: Sendable {
         }
     }
 
+    /// Asks again about every client that is here with a younger session than another server's: a question may have been lost
+    /// with its link. To be called now and then.
+    func challengeGhosts() {
+        let (ghosts, emit) = self.state.withLock { state in
+            let ghosts = state.own.flatMap { client, own in
+                (state.owners[client] ?? [:]).compactMap { server, record in
+                    record.isGhost(of: own) ? ClusterEvent.ghost(client: client, instance: record.instance, owner: server) : nil
+                }
+            }
+            return (ghosts, state.emit)
+        }
+        for ghost in ghosts { emit(ghost) }
+    }
+
     /// A relayed stream came back from `server`: it does not hold the client, whatever the registry says.
     func mislead(_ client: String, by server: ServerName) {
         self.state.withLock { state in
@@ -233,9 +247,7 @@ final class ClusterDirectory: Sendable {
         }
         // Of two instances of a worker the one with the older session may be gone without a word: that server did not know of
         // this one when it came here.
-        if let own, let record, own.installation == record.installation, own.instance != record.instance,
-            record.since < own.since
-        {
+        if let own, let record, record.isGhost(of: own) {
             emit(.ghost(client: client, instance: record.instance, owner: owner))
         }
         self.changePorts { $0.set(PortTable.Source(server: owner, client: client), record, now: BootClock.now) }
@@ -248,5 +260,12 @@ final class ClusterDirectory: Sendable {
             return (state.ports.takeChanged(), state.listeners.port)
         }
         for port in changed { listener(port) }
+    }
+}
+
+extension ClientRecord {
+    /// The same worker with another instance and an older session.
+    fileprivate func isGhost(of own: ClientRecord) -> Bool {
+        self.installation == own.installation && self.instance != own.instance && self.since < own.since
     }
 }

@@ -63,13 +63,14 @@ final class ClusterEffects: Sendable {
     /// A message for the data session that the first loop has with a peer.
     func sendData(_ message: ByteBuffer, to name: ServerName) {
         guard let loop = self.context.loops.first else { return }
-        loop.eventLoop.execute { loop.value.lanes.send(message, to: name) }
+        loop.eventLoop.execute { loop.value.send(message, to: name) }
     }
 
     /// Keeps up what time alone changes.
     func begin() {
         self.control.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [context] _ in
             context.directory.expirePorts(now: BootClock.now)
+            context.directory.challengeGhosts()
         }
         for loop in self.context.loops {
             loop.eventLoop.execute {

@@ -43,6 +43,15 @@ final class PeerInbound: GossipTaker {
 
     var frozenLane: GossipLane.Frozen { self.lane.freeze() }
 
+    /// Whether its link was heard of lately.
+    var isReachable: Bool {
+        let state = self.driver.snapshot()
+        return state.isAttached && !state.isSuspect
+    }
+
+    /// A message of the cluster, for a peer that this server cannot reach by itself.
+    func send(_ message: ByteBuffer) { _ = self.driver.gossip(message, by: &self.lane) }
+
     func session(_ session: SessionDriver, asks id: StreamID, for open: Open) {
         self.loop.serveRelayed(id, of: session, open, from: self.server)
     }

@@ -58,7 +58,7 @@ extension Integration.Cluster {
                 try await group.restartClient()
                 try await group.whenLinked(to: [new])
                 for server in group.servers {
-                    try await eventually("one instance, at \(new.name), in the eyes of \(server.name)", within: .seconds(15)) {
+                    try await eventually("one instance, at \(new.name), in the eyes of \(server.name)", within: .seconds(40)) {
                         let holders = try await Self.holders(at: server)
                         guard holders.servers == [new.name], holders.instance != ghost.instance else { throw Unmet("\(holders)") }
                         return true
