@@ -13,7 +13,7 @@ package protocol LimitedConnections {
 
 extension LimitedConnections {
     /// The descriptors of what is carried.
-    package var connections: [CInt] { self.all.compactMap { $0.socket?.descriptor } }
+    package var connections: [CInt] { self.all.compactMap { $0.socket?.descriptor }.filter { $0 >= 0 } }
 }
 
 /// Keeps a handoff within what its carrier takes.

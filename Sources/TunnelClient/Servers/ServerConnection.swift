@@ -69,6 +69,8 @@ final class ServerConnection {
     private let logger: Logger
     private var plan = ResumePlan()
     private var driver: SessionDriver?
+    /// What links are told since the session was handed to another process; nil before.
+    private var farewell: Close?
     private var ticket: ResumeTicket?
     private var isDialing = false
     /// A new session stands; the old one is being ended.
@@ -110,6 +112,7 @@ final class ServerConnection {
     /// Hands the session over; nil when there is none. Says nothing to its owner.
     func freeze(farewell: Close) -> (about: FrozenLink, driver: FrozenDriver)? {
         self.isOver = true
+        self.farewell = farewell
         self.retry?.cancel()
         self.owner = nil
         guard let peer, let ticket, let driver = self.driver?.freeze(farewell: farewell) else { return nil }
@@ -207,7 +210,10 @@ final class ServerConnection {
         self.dialer().dial(host: self.host, port: self.port, ticket: ticket, received: driver.received) { result in
             self.isDialing = false
             guard !self.isOver, !driver.isEnded else {
-                if case .success(let dialed) = result { dialed.discard(Close(.superseded, "the session has ended")) }
+                if case .success(let dialed) = result {
+                    // A session that goes on in another process must not be ended by a link that came too late for this one.
+                    dialed.discard(self.farewell ?? Close(.superseded, "the session has ended"))
+                }
                 return
             }
             switch result {

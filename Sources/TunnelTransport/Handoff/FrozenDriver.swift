@@ -28,8 +28,14 @@ package struct FrozenConnection: Sendable {
 }
 
 extension FrozenDriver {
-    /// Leaves out the connections that cannot be carried: the session is told when it goes on.
+    /// Leaves out the sockets that cannot be carried, whose descriptors are closed: the next process misses them, and resets
+    /// their streams.
     package mutating func drop(where isLost: (FrozenSocket) -> Bool) {
-        self.connections.removeAll { $0.socket.map(isLost) ?? false }
+        for index in self.connections.indices {
+            guard let socket = self.connections[index].socket, isLost(socket) else { continue }
+            self.connections[index].socket?.descriptor = -1
+            self.connections[index].socket?.unsent = ByteBuffer()
+            self.connections[index].socket?.unread = ByteBuffer()
+        }
     }
 }

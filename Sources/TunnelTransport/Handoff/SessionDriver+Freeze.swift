@@ -80,8 +80,11 @@ extension SessionDriver {
             }
             group.adopt(socket, open, pairs.mark(of: socket), as: connection.id)
         }
-        // What the session knows and nobody has a connection for.
-        for id in known.subtracting(frozen.connections.map(\.id)).sorted() { group.lost(id) }
+        // What the session knows and nobody has a connection for. One whose connection had ended in order is not among the
+        // lost: the session has the last of its bytes, and sends them.
+        let unheld = known.subtracting(frozen.connections.map(\.id))
+        let ended = Set(frozen.session.streams.filter { $0.isLocalFinished && $0.isRemoteFinished }.map(\.id))
+        for id in unheld.subtracting(ended).sorted() { group.lost(id) }
         group.seal()
         return driver
     }

@@ -80,6 +80,8 @@ package final class PeerSession {
     /// A new session stands; the old one is being ended.
     private var isReplacing = false
     private var isStopped = false
+    /// What links are told since the session was handed to another process; nil before.
+    private var farewell: Close?
     private var retry: Scheduled<Void>?
 
     /// - Parameter rng: for the waits between dials.
@@ -101,6 +103,7 @@ package final class PeerSession {
     /// Hands the session over, nil when there is none. To be stopped for good: nothing is said of it to the owner.
     package func freeze(farewell: Close) -> Frozen? {
         self.isStopped = true
+        self.farewell = farewell
         self.retry?.cancel()
         self.retry = nil
         self.owner = nil
@@ -173,7 +176,8 @@ package final class PeerSession {
             received: resumed?.received ?? 0, vet: { [weak self] in self?.meet($0) ?? nil }
         ) { [self] result in
             self.isDialing = false
-            guard !self.isStopped else { return result.discard(Close(.shutdown, "this server ends")) }
+            // A session that goes on in another process must not be ended by a link that came too late for this one.
+            guard !self.isStopped else { return result.discard(self.farewell ?? Close(.shutdown, "this server ends")) }
             switch result {
             case .failure(let error): self.failed(error, resuming: resumed)
             case .success(let dialed):
