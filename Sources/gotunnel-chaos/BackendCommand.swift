@@ -1,7 +1,6 @@
 import ArgumentParser
 import ChaosHarness
 import Foundation
-import NIOCore
 import UnixSignals
 
 /// `gotunnel-chaos backend`.
@@ -29,16 +28,10 @@ struct BackendCommand: AsyncParsableCommand {
         help: ArgumentHelp("The address of the pattern server.", valueName: "ip:port"), transform: TrafficArguments.address)
     var pattern: TrafficAddress
 
-    @Option(
-        help: ArgumentHelp("Between two writes of 4 KiB on a stream.", valueName: "time"), transform: TrafficArguments.duration)
-    var interval: Duration = .milliseconds(125)
-
     func run() async throws {
         OpenFiles.raiseLimit()
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let backend = try await Backend.start(
-            name: name, https: https.socket, pattern: pattern.socket,
-            pace: PatternPace(chunk: PatternPace.standard.chunk, interval: TimeAmount(interval)))
+        let backend = try await Backend.start(name: name, https: https.socket, pattern: pattern.socket)
         TrafficOutput.line("ready")
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { for await _ in signals { break } }

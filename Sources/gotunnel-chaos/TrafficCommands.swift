@@ -74,7 +74,8 @@ struct TrafficStreamsCommand: AsyncParsableCommand {
         abstract: "Long streams that carry a counted pattern both ways.",
         discussion: """
             Both ends verify every byte. The run is over after --duration, or earlier when
-            no stream is left; what runs then is reported as open.
+            no stream is left; what runs then is reported as open, or, with --finish-at-end,
+            finishes, so that its last bytes are accounted for as well.
 
             Prints `opened N` once each stream has opened or failed.
             """)
@@ -95,9 +96,18 @@ struct TrafficStreamsCommand: AsyncParsableCommand {
         transform: TrafficArguments.range)
     var finishAfter: ClosedRange<Duration>?
 
+    @Flag(help: "Streams finish in order when the run is over.")
+    var finishAtEnd = false
+
     @Option(
-        help: ArgumentHelp("Between two writes of 4 KiB on a stream.", valueName: "time"), transform: TrafficArguments.duration)
-    var interval: Duration = .milliseconds(125)
+        help: ArgumentHelp(
+            "How fast both ends send: bytes of a write and time between two, `1024/200ms`. Default: 4096/125ms.",
+            valueName: "bytes/time"),
+        transform: TrafficArguments.pace)
+    var pace: PatternPace?
+
+    @Option(help: ArgumentHelp("From what the streams' bytes are made. Default: another one each time.", valueName: "number"))
+    var seed: UInt64?
 
     @Option(help: ArgumentHelp("The file for the results (JSON).", valueName: "file"), transform: TrafficArguments.output)
     var output: String
@@ -114,8 +124,8 @@ struct TrafficStreamsCommand: AsyncParsableCommand {
             StreamsPlan(
                 forward: forward.socket, count: count, duration: TimeAmount(duration),
                 finishAfter: finishAfter.map { TimeAmount($0.lowerBound)...TimeAmount($0.upperBound) },
-                pace: PatternPace(chunk: PatternPace.standard.chunk, interval: TimeAmount(interval)),
-                seed: .random(in: .min ... .max)))
+                pace: pace ?? .standard, isPaceForBoth: pace != nil, finishesAtEnd: finishAtEnd,
+                seed: seed ?? .random(in: .min ... .max)))
         let report = try await TrafficOutput.stopping(traffic.stop) {
             try await traffic.run { TrafficOutput.line("opened \($0)") }
         }
@@ -155,6 +165,18 @@ enum TrafficArguments {
         let to = try duration(String(text[dots.upperBound...]))
         guard from <= to else { throw ValidationError("\(shown(text)) ends before it begins: write the shorter time first") }
         return from...to
+    }
+
+    static func pace(_ text: String) throws -> PatternPace {
+        let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
+        guard parts.count == 2, let chunk = Int(parts[0]), (8...65_536).contains(chunk) else {
+            throw ValidationError("\(shown(text)) is no pace: write 1024/200ms, with 8 to 65536 bytes")
+        }
+        let interval = try duration(parts[1])
+        guard interval >= .milliseconds(1), interval <= .seconds(3_600) else {
+            throw ValidationError("\(shown(text)): give 1ms to 1h between two writes")
+        }
+        return PatternPace(chunk: chunk, interval: TimeAmount(interval))
     }
 
     /// Refused now rather than after the run.

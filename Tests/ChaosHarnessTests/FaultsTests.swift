@@ -70,6 +70,20 @@ struct FaultsTests {
         #expect(try Shell.run(["cat"], input: "what is fed comes back") == "what is fed comes back")
         let error = #expect(throws: StageError.self) { try Shell.run(["sh", "-c", "echo no such thing >&2; exit 3"]) }
         #expect(error?.description.hasSuffix(": no such thing") == true)
+        let outcome = try Shell.outcome(of: ["sh", "-c", "echo some; echo no such thing >&2; exit 3"])
+        #expect(outcome.said == "some\n" && outcome.failure == "no such thing")
+    }
+
+    @Test("a program that closes what it was born with and executes another is still the same program")
+    func executesAnother() async throws {
+        let log = NSTemporaryDirectory() + "gotunnel-chaos-\(UUID().uuidString).log"
+        defer { try? FileManager.default.removeItem(atPath: log) }
+        let script = "for file in /proc/self/fd/*; do fd=${file##*/}; [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; exec sleep 60"
+        let process = try StagedProcess.start(["sh", "-c", script], name: "changeling", log: log, in: .loopback)
+        try Shell.run(["sleep", "0.2"])
+        #expect(process.isRunning)
+        process.signal(SIGTERM)
+        #expect(await process.waitForEnd(within: .seconds(10)))
     }
 
     private func plan(_ address: SocketAddress, _ pace: PatternPace) -> StreamsPlan {

@@ -61,7 +61,7 @@ struct TrafficPlanTests {
         let stream = StreamResult(
             id: 1, server: nil, openedAtMs: nil, endedAtMs: 3, end: .failed, bytesUp: 0, bytesDown: 0, longestGapMs: 0,
             longestGapAtMs: nil, error: "refused")
-        let streams = StreamsReport(startedAtMs: 1, streams: [stream])
+        let streams = StreamsReport(startedAtMs: 1, streams: [stream], stallsMs: [0.5])
         #expect(
             try text(requests) == """
                 {"interval_ms":10,"requests":[{"at_ms":5,"connected_ms":null,"error":"why","ok":false,"path":"control",\
@@ -69,8 +69,9 @@ struct TrafficPlanTests {
                 """)
         #expect(
             try text(streams) == """
-                {"started_at_ms":1,"streams":[{"bytes_down":0,"bytes_up":0,"end":"failed","ended_at_ms":3,"error":"refused",\
-                "id":1,"longest_gap_at_ms":null,"longest_gap_ms":0,"opened_at_ms":null,"server":null}]}
+                {"stalls_ms":[0.5],"started_at_ms":1,"streams":[{"bytes_down":0,"bytes_up":0,"end":"failed","ended_at_ms":3,\
+                "error":"refused","harm":null,"id":1,"longest_gap_at_ms":null,"longest_gap_ms":0,"opened_at_ms":null,\
+                "server":null}]}
                 """)
         #expect(try roundTrip(requests) == requests)
         #expect(try roundTrip(streams) == streams)

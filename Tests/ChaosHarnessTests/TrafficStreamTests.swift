@@ -45,11 +45,50 @@ struct TrafficStreamTests {
         }
     }
 
+    @Test("streams that are open at the end finish if they are to, and have every byte at both ends")
+    func finishedAtEnd() async throws {
+        try await withBackend("one", pace: Self.pace) { backend in
+            let traffic = StreamTraffic(plan(backend.patternAddress, count: 20, finishesAtEnd: true))
+            let report = try await traffic.run { _ in traffic.stop() }
+            #expect(report.streams.allSatisfy { $0.end == .finished && $0.endedAtMs != nil }, "\(report.streams)")
+            try await until { backend.stats.finished == 20 }
+            #expect(backend.stats.corrupt + backend.stats.reset + backend.stats.eof == 0)
+        }
+    }
+
+    @Test("the other end sends at the pace that it is asked for")
+    func askedPace() async throws {
+        try await withBackend("one", pace: PatternPace(chunk: 8, interval: .hours(1))) { backend in
+            let traffic = StreamTraffic(
+                plan(backend.patternAddress, count: 1, finishAfter: .seconds(1) ... .seconds(1), isPaceForBoth: true))
+            let streams = try await traffic.run().streams
+            // One write of the backend's own pace would be 8 bytes.
+            #expect(streams.allSatisfy { $0.end == .finished && $0.bytesDown > 1_000 }, "\(streams)")
+        }
+    }
+
+    @Test("stalls are kept by the second in which they ended")
+    func stalls() {
+        var record = StallRecord()
+        #expect(record.milliseconds.isEmpty)
+        record.note(.milliseconds(20), at: .milliseconds(2_500))
+        record.note(.milliseconds(30), at: .milliseconds(2_900))
+        record.note(.milliseconds(10), at: .milliseconds(2_950))
+        record.note(.milliseconds(5), at: .milliseconds(100))
+        #expect(record.milliseconds == [5, 0, 30])
+        record.note(.milliseconds(1), at: .hours(1_000))
+        #expect(record.milliseconds.count == StallRecord.secondLimit)
+    }
+
     @Test(
-        "a relay that harms the bytes down is found, where it harms them",
-        arguments: [(Tampering.flip(at: 5000), 5000), (.lose(at: 5000, count: 8), 5000), (.repeat(at: 5000, count: 8), 5008)])
-    func harmedDown(_ tampering: Tampering, place: Int) async throws {
+        "a relay that harms the bytes down is found, where it harms them, and what it did",
+        arguments: [
+            (Tampering.flip(at: 5000), 5000, "changed"), (.lose(at: 5000, count: 8), 5000, "lost"),
+            (.repeat(at: 5000, count: 8), 5008, "doubled"),
+        ])
+    func harmedDown(_ tampering: Tampering, place: Int, harm: String) async throws {
         let (streams, stats) = try await run(down: tampering)
+        #expect(streams.allSatisfy { $0.harm == harm }, "\(streams)")
         let offset = place - "pattern one\n".utf8.count
         for stream in streams {
             #expect(stream.end == .corrupt)
@@ -66,6 +105,7 @@ struct TrafficStreamTests {
         let (streams, stats) = try await run(up: tampering)
         #expect(streams.allSatisfy { $0.end == .reset }, "\(streams)")
         #expect(stats.corrupt == streams.count)
+        #expect(stats.harms.values.reduce(0, +) == streams.count && stats.harms["unknown"] == nil, "\(stats.harms)")
     }
 
     @Test("an end that was not announced is no end in order")
@@ -154,10 +194,10 @@ struct TrafficStreamTests {
 
     private func plan(
         _ address: SocketAddress, count: Int, finishAfter: ClosedRange<TimeAmount>? = nil, openLimit: TimeAmount = .seconds(20),
-        pace: PatternPace = Self.pace
+        pace: PatternPace = Self.pace, isPaceForBoth: Bool = false, finishesAtEnd: Bool = false
     ) -> StreamsPlan {
         StreamsPlan(
             forward: address, count: count, duration: .seconds(60), finishAfter: finishAfter, openLimit: openLimit, pace: pace,
-            seed: 42)
+            isPaceForBoth: isPaceForBoth, finishesAtEnd: finishesAtEnd, seed: 42)
     }
 }

@@ -5,7 +5,7 @@ extension Stage {
     /// Starts a traffic program and waits until it says `word`.
     func traffic(_ name: String, _ arguments: [String], until word: String) async throws {
         let folder = self.plan.folder
-        try? FileManager.default.removeItem(atPath: "\(folder)/\(name).log")
+        for end in ["log", "json"] { try? FileManager.default.removeItem(atPath: "\(folder)/\(name).\(end)") }
         self.cast[name] = try self.spawn(
             [self.program("gotunnel-chaos"), "traffic"] + arguments + ["--output", "\(folder)/\(name).json"], name,
             on: self.clientHost)
@@ -23,14 +23,9 @@ extension Stage {
         }
     }
 
-    /// How many streams the far ends found corrupt, the one behind the client's exposure included.
-    func corruptAtBackends() throws -> Int {
-        let servers = try self.places.reduce(0) { $0 + (try self.stats(of: $1)).corrupt }
-        return servers + (try self.stats(at: "127.0.0.1", self.controlPort, on: self.clientHost, "control")).corrupt
-    }
-
-    /// Starts a program again that was killed.
-    func startAgain(_ who: String) throws {
-        if who == "server" { try self.startServer(self.places[0]) } else { try self.startClient() }
+    /// What all far ends have counted together, the one behind the client's exposure included.
+    func farEnds() throws -> BackendStats {
+        try self.places.map { try self.stats(of: $0) }
+            .reduce(try self.stats(at: "127.0.0.1", self.controlPort, on: self.clientHost, "control"), +)
     }
 }

@@ -25,10 +25,10 @@ package final class Stage: Sendable {
         package var isFar = false
         /// Whether there is a client.
         package var hasClient = true
-        /// Whether the client's pattern server has a mapped port on the first server, so that streams go the other way too.
+        /// Further lines of the `client` section, without indentation.
+        package var clientLines: [String] = []
+        /// Whether the client's pattern server has a mapped port, so that streams go the other way too; on loopback only.
         package var hasMappedPort = false
-        /// Milliseconds between two writes of a pattern stream.
-        package var patternInterval = 125
         /// Server and client are services of the systemd that runs here; one of each. Needs root.
         package var isUnderSystemd = false
 
@@ -57,7 +57,7 @@ package final class Stage: Sendable {
     let clientHost: StageHost
     let apiserverPort: Int
     let patternPort: Int
-    /// Where the first server listens for the client's exposure.
+    /// Where servers listen for the client's exposure, each at an address of its own.
     let mappedPort: Int
     let controlPort: Int
     private let controlPatternPort: Int
@@ -141,6 +141,7 @@ package final class Stage: Sendable {
         try self.startClient()
         try await self.waitReady(self.clientSocket, "the client")
         try await self.waitForLinks(min(2, self.plan.servers))
+        if self.plan.hasMappedPort { try await self.waitForMappedPorts() }
     }
 
     func program(_ name: String) -> String { "\(self.plan.programs)/\(name)" }
@@ -149,7 +150,7 @@ package final class Stage: Sendable {
         self.cast["backend-\(place.name)"] = try self.spawn(
             [
                 self.program("gotunnel-chaos"), "backend", "--name", place.name, "--https", "\(host.address):\(place.httpsPort)",
-                "--pattern", "\(host.address):\(place.patternPort)", "--interval", "\(self.plan.patternInterval)ms",
+                "--pattern", "\(host.address):\(place.patternPort)",
             ], "backend-\(place.name)", on: host)
     }
 
@@ -160,7 +161,7 @@ package final class Stage: Sendable {
         self.cast["backend-control"] = try self.spawn(
             [
                 self.program("gotunnel-chaos"), "backend", "--name", "control", "--https", "\(address):\(self.controlPort)",
-                "--pattern", "\(address):\(self.controlPatternPort)", "--interval", "\(self.plan.patternInterval)ms",
+                "--pattern", "\(address):\(self.controlPatternPort)",
             ], "backend-control", on: self.clientHost)
     }
 
@@ -193,7 +194,7 @@ package final class Stage: Sendable {
                 "  admin: {socket: \(place.socket)}", "  services:",
                 "    apiserver: {targets: [\"\(target.address):\(https)\"], \(self.plan.apiserverLines)}",
                 "    pattern: {targets: [\"\(target.address):\(pattern)\"]}",
-            ] + self.plan.serverLines.map { "  \($0)" }
+            ] + self.mappedLines(place) + self.plan.serverLines.map { "  \($0)" }
         try self.write(lines, to: "\(place.name).yaml")
     }
 
@@ -212,7 +213,15 @@ package final class Stage: Sendable {
                 "  state_dir: \(self.state(of: "client", "client"))", "  admin: {socket: \(self.clientSocket)}", "  forwards:",
                 "    - {listen: \"127.0.0.1:\(self.apiserverPort)\", service: apiserver}",
                 "    - {listen: \"127.0.0.1:\(self.patternPort)\", service: pattern}",
-            ] + self.exposureLines, to: "client.yaml")
+            ] + self.exposureLines + self.plan.clientLines.map { "  \($0)" }, to: "client.yaml")
+    }
+
+    /// Where a server listens for the client's exposure. All of 127.0.0.0/8 is this machine.
+    func mappedAddress(of index: Int) -> String { "127.0.0.\(index + 1):\(self.mappedPort)" }
+
+    private func mappedLines(_ place: Place) -> [String] {
+        guard self.plan.hasMappedPort, let index = self.places.firstIndex(where: { $0.name == place.name }) else { return [] }
+        return ["  exposures: {bind: 127.0.0.\(index + 1)}"]
     }
 
     private var exposureLines: [String] {
@@ -240,6 +249,17 @@ package final class Stage: Sendable {
     func waitReady(_ socket: String, _ name: String) async throws {
         try await self.wait(for: "\(name) to be ready", within: .seconds(20)) {
             (try? await AdminClient(socket: socket, timeout: .seconds(1)).raw("/readyz")) != nil
+        }
+    }
+
+    /// Waits until every server has a session with the client, and so listens for its exposure.
+    private func waitForMappedPorts() async throws {
+        try await self.waitForLinks(self.plan.servers)
+        for place in self.places {
+            try await self.wait(for: "the mapped port of \(place.name)", within: .seconds(20)) {
+                let exposures = (try? await AdminClient(socket: place.socket, timeout: .seconds(2)).exposures()) ?? []
+                return exposures.contains { $0.port == self.mappedPort && $0.healthy }
+            }
         }
     }
 

@@ -7,10 +7,14 @@ import Glibc
 #endif
 
 /// A program that the stage has started. It ends with the stage, and with this process should that be killed.
+///
+/// Not Foundation's `Process`: that takes a program for ended that closes the descriptors which it was born with, as one
+/// does that executes another in its own place; then it waits for the end, and knows of no other program's end any more.
 package final class StagedProcess: Sendable {
     package let name: String
     /// Its own process id, also inside a network namespace: `ip` and `setpriv` make way for it.
     package let pid: pid_t
+    /// Whether it was waited for; from then on its id may be another's.
     private let hasEnded = Mutex(false)
 
     private init(name: String, pid: pid_t) {
@@ -19,56 +23,27 @@ package final class StagedProcess: Sendable {
     }
 
     /// Starts a program whose output and errors are appended to `log`.
-    ///
-    /// Not with Foundation's `Process`: that takes a program for ended that executes another in its own place.
     package static func start(_ command: [String], name: String, log: String, in host: StageHost) throws -> StagedProcess {
         let descriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw StageError("\(log) cannot be written: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
-        let whole = ["env"] + host.command(["setpriv", "--pdeathsig", "KILL", "--"] + command)
-        let pid = Mutex<pid_t>(0)
+        let whole = host.command(["setpriv", "--pdeathsig", "KILL", "--"] + command)
+        let started = MutexBox<pid_t>(0)
         try LastingThread.shared.run {
-            let (found, failure) = Self.spawn("/usr/bin/env", whole, output: descriptor)
+            let (pid, failure) = self.spawn(whole, output: descriptor)
             guard failure == 0 else { throw StageError("\(name) cannot be started: \(String(cString: strerror(failure)))") }
-            pid.withLock { $0 = found }
+            started.with { $0 = pid }
         }
-        return StagedProcess(name: name, pid: pid.withLock { $0 })
+        return StagedProcess(name: name, pid: started.with { $0 })
     }
 
-    private static func spawn(_ program: String, _ arguments: [String], output: CInt) -> (pid_t, failure: CInt) {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_adddup2(&actions, output, 2)
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        var pid = pid_t()
-        let failure = posix_spawn(&pid, program, &actions, &attributes, &words, environ)
-        return (pid, failure)
-    }
-
-    package var isRunning: Bool {
-        self.hasEnded.withLock { hasEnded in
-            var status: CInt = 0
-            if !hasEnded, waitpid(self.pid, &status, WNOHANG) != 0 { hasEnded = true }
-            return !hasEnded
-        }
-    }
+    package var isRunning: Bool { self.hasEnded.withLock { !self.end(&$0) } }
 
     /// Sends a signal to this one process, if it still runs.
     package func signal(_ number: Int32) {
-        guard self.isRunning else { return }
-        kill(self.pid, number)
+        self.hasEnded.withLock { hasEnded in
+            if !self.end(&hasEnded) { kill(self.pid, number) }
+        }
     }
 
     /// Waits until it has ended; false when it has not by then, or when the task is cancelled.
@@ -88,6 +63,51 @@ package final class StagedProcess: Sendable {
         if await self.waitForEnd(within: .seconds(2)) { return }
         self.signal(SIGKILL)
         _ = await self.waitForEnd(within: .seconds(2))
+    }
+
+    /// Whether it has ended, without waiting.
+    private func end(_ hasEnded: inout Bool) -> Bool {
+        var status: CInt = 0
+        if !hasEnded { hasEnded = waitpid(self.pid, &status, WNOHANG) != 0 }
+        return hasEnded
+    }
+
+    /// - Returns: its id, and the error number, which is 0 if it was started.
+    private static func spawn(_ command: [String], output: CInt) -> (pid_t, CInt) {
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, output, 2)
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        // A group of its own: ^C at a terminal is for this process alone, which then ends the stage.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        let environment = ProcessInfo.processInfo.environment.map { "\($0)=\($1)" }.sorted()
+        var pid = pid_t()
+        let failure = self.withStrings(command) { words in
+            self.withStrings(environment) { posix_spawnp(&pid, command[0], &actions, &attributes, words, $0) }
+        }
+        return (pid, failure)
+    }
+
+    private static func withStrings<Result>(
+        _ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+    ) -> Result {
+        let pointers = texts.map { strdup($0) }
+        defer { for pointer in pointers { free(pointer) } }
+        return body(pointers + [nil])
     }
 }
 
@@ -124,31 +144,5 @@ private final class LastingThread: Sendable {
         self.arrived.signal()
         job.done.wait()
         try job.result.with { $0 }?.get()
-    }
-}
-
-/// Short commands of the system.
-enum Shell {
-    /// Runs a command to its end and gives what it printed; throws what it complained of, unless it may fail.
-    @discardableResult
-    static func run(_ command: [String], input: String? = nil, mayFail: Bool = false) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = command
-        let (output, complaint, feed) = (Pipe(), Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = complaint
-        process.standardInput = feed
-        do { try process.run() } catch { throw StageError("\(command[0]) cannot be run: \(error)") }
-        if let input { try? feed.fileHandleForWriting.write(contentsOf: Data(input.utf8)) }
-        try? feed.fileHandleForWriting.close()
-        let said = (try? output.fileHandleForReading.readToEnd()) ?? Data()
-        let complained = (try? complaint.fileHandleForReading.readToEnd()) ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 || mayFail else {
-            let reason = String(decoding: complained, as: UTF8.self).split(separator: "\n").first ?? "no reason given"
-            throw StageError("\(command.joined(separator: " ")): \(reason)")
-        }
-        return String(decoding: said, as: UTF8.self)
     }
 }

@@ -88,14 +88,18 @@ package struct StreamsReport: Sendable, Equatable, Codable {
     package let startedAtMs: Double
     /// By id.
     package let streams: [StreamResult]
+    /// For each second of the run the longest gap of any stream that ended in it; 0 when none did.
+    package let stallsMs: [Double]
 
-    package init(startedAtMs: Double, streams: [StreamResult]) {
+    package init(startedAtMs: Double, streams: [StreamResult], stallsMs: [Double] = []) {
         self.startedAtMs = startedAtMs
         self.streams = streams
+        self.stallsMs = stallsMs
     }
 
     enum CodingKeys: String, CodingKey {
         case startedAtMs = "started_at_ms"
+        case stallsMs = "stalls_ms"
         case streams
     }
 }
@@ -139,10 +143,12 @@ package struct StreamResult: Sendable, Equatable, Codable {
     package let longestGapAtMs: Double?
     /// Details of an end other than ``End/open`` and ``End/finished``: printable, at most 200 bytes.
     package let error: String?
+    /// What was done to a corrupt stream: lost, doubled, reordered, changed, or unknown.
+    package let harm: String?
 
     package init(
         id: Int, server: String?, openedAtMs: Double?, endedAtMs: Double?, end: End, bytesUp: UInt64, bytesDown: UInt64,
-        longestGapMs: Double, longestGapAtMs: Double?, error: String?
+        longestGapMs: Double, longestGapAtMs: Double?, error: String?, harm: String? = nil
     ) {
         self.id = id
         self.server = server
@@ -154,10 +160,11 @@ package struct StreamResult: Sendable, Equatable, Codable {
         self.longestGapMs = longestGapMs
         self.longestGapAtMs = longestGapAtMs
         self.error = error
+        self.harm = harm
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, server, end, error
+        case id, server, end, error, harm
         case openedAtMs = "opened_at_ms"
         case endedAtMs = "ended_at_ms"
         case bytesUp = "bytes_up"
@@ -179,5 +186,6 @@ package struct StreamResult: Sendable, Equatable, Codable {
         try container.encode(longestGapMs, forKey: .longestGapMs)
         try container.encode(longestGapAtMs, forKey: .longestGapAtMs)
         try container.encode(error, forKey: .error)
+        try container.encode(harm, forKey: .harm)
     }
 }

@@ -20,7 +20,10 @@ enum ServiceStage {
         try Shell.run(["systemctl", "start", self.unit(service)])
     }
 
-    static func restart(_ service: Service) throws { try Shell.run(["systemctl", "restart", self.unit(service)]) }
+    /// - Returns: what systemctl complained of.
+    static func restart(_ service: Service) throws -> String? {
+        try Shell.outcome(of: ["systemctl", "restart", self.unit(service)]).failure
+    }
 
     static func stop() {
         for service in Service.allCases.reversed() {

@@ -144,7 +144,9 @@ private final class BackendStream: PatternObserver {
             case .finished: stats.finished += 1
             case .reset: stats.reset += 1
             case .eof: stats.eof += 1
-            case .corrupt: stats.corrupt += 1
+            case .corrupt(_, let harm):
+                stats.corrupt += 1
+                stats.harms[harm.name, default: 0] += 1
             }
         }
     }

@@ -17,6 +17,8 @@ package struct BackendStats: Sendable, Equatable, Codable {
     package var finished = 0
     /// Streams on which a byte was lost, doubled, reordered or changed.
     package var corrupt = 0
+    /// What was done to those: lost, doubled, reordered, changed, or unknown.
+    package var harms: [String: Int] = [:]
     /// Streams that were reset.
     package var reset = 0
     /// Streams whose FIN came unannounced.
@@ -30,6 +32,24 @@ package struct BackendStats: Sendable, Equatable, Codable {
         case requests
         case patternConnections = "pattern_connections"
         case patternStreams = "pattern_streams"
-        case finished, corrupt, reset, eof
+        case finished, corrupt, harms, reset, eof
+    }
+}
+
+extension BackendStats {
+    /// What two backends counted together.
+    static func + (one: BackendStats, other: BackendStats) -> BackendStats {
+        var sum = one
+        sum.httpsConnections += other.httpsConnections
+        sum.probeConnections += other.probeConnections
+        sum.requests += other.requests
+        sum.patternConnections += other.patternConnections
+        sum.patternStreams += other.patternStreams
+        sum.finished += other.finished
+        sum.corrupt += other.corrupt
+        sum.harms.merge(other.harms, uniquingKeysWith: +)
+        sum.reset += other.reset
+        sum.eof += other.eof
+        return sum
     }
 }

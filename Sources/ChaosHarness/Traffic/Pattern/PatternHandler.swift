@@ -1,22 +1,6 @@
 import Identity
 import NIOCore
 
-/// How fast an end sends.
-package struct PatternPace: Sendable {
-    /// Bytes of each write.
-    package let chunk: Int
-    /// Time between two writes.
-    package let interval: TimeAmount
-
-    /// 4 KiB every 125 ms: 32 KiB/s.
-    package static let standard = PatternPace(chunk: 4096, interval: .milliseconds(125))
-
-    package init(chunk: Int, interval: TimeAmount) {
-        self.chunk = chunk
-        self.interval = interval
-    }
-}
-
 /// How one end saw a pattern stream end.
 enum PatternEnding: Equatable {
     /// Both ends announced their end, and every byte came.
@@ -24,7 +8,7 @@ enum PatternEnding: Equatable {
     case reset(String)
     /// A FIN that was not announced.
     case eof
-    case corrupt(PatternFault)
+    case corrupt(PatternFault, PatternHarm)
 }
 
 /// Whom a ``PatternHandler`` tells what happens on its stream.
@@ -39,23 +23,26 @@ protocol PatternObserver: AnyObject {
 
 /// One end of a pattern stream.
 ///
-/// Both ends introduce themselves by a line at once: `stream HEX` the one that dialled, `pattern NAME` the other. Once the
-/// other's line is read, each sends its direction of the pattern without end, and verifies the other's. To finish, an end
+/// Both ends introduce themselves by a line at once: `stream HEX` the one that dialled, `pattern NAME` the other. The first may
+/// ask the other for its pace, `stream HEX CHUNK MICROSECONDS`. Once the other's line is read, each sends its direction of the pattern without end, and verifies the other's. To finish, an end
 /// sends its trailer and FIN; the other answers with its own. Bound to the channel's event loop.
 final class PatternHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     enum Role {
-        case dialer(stream: UInt64)
+        /// - Parameter asks: the pace at which the other end is to send; nil: as it likes.
+        case dialer(stream: UInt64, asks: PatternPace? = nil)
         case acceptor(name: String)
     }
 
     /// The longest line that introduces an end.
     private static let lineLimit = 256
+    /// How long bytes are looked at that follow a wrong one.
+    private static let examinationTime = TimeAmount.milliseconds(500)
 
     private let role: Role
-    private let pace: PatternPace
+    private var pace: PatternPace
     /// Dropped with the end: until then handler and observer keep each other.
     private var observer: (any PatternObserver)?
     private var context: ChannelHandlerContext?
@@ -63,6 +50,7 @@ final class PatternHandler: ChannelInboundHandler {
     private var reader: PatternReader?
     private var writer: PatternWriter?
     private var pump: RepeatedTask?
+    private var examination: PatternExamination?
     private var isInputClosed = false
     private var isOutputClosed = false
     private var isFinishing = false
@@ -81,7 +69,7 @@ final class PatternHandler: ChannelInboundHandler {
 
     /// Announces the end, sends FIN and waits for the other end to do the same.
     func finish() {
-        guard let context, let writer, !isFinishing, !hasEnded else { return }
+        guard let context, let writer, !isFinishing, !hasEnded, examination == nil else { return }
         isFinishing = true
         pump?.cancel()
         var buffer = context.channel.allocator.buffer(capacity: 16)
@@ -110,29 +98,55 @@ final class PatternHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasEnded else { return }
         var bytes = unwrapInboundIn(data)
+        if examination != nil { return examine(bytes) }
+        if reader == nil { readLine(&bytes) }
+        guard bytes.readableBytes > 0, !hasEnded, let before = reader else { return }
+        let whole = bytes
         do throws(PatternFault) {
-            if reader == nil { readLine(&bytes) }
-            guard bytes.readableBytes > 0, !hasEnded else { return }
             try reader?.read(&bytes)
             observer?.patternArrived()
         } catch {
-            end(.corrupt(error))
+            begin(PatternExamination(of: error, in: whole, by: before), context)
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         isInputClosed = true
+        if examination != nil { return concludeExamination() }
         if reader?.hasEnded == true { finish() } else { end(.eof) }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.reset(TrafficFailure.text(error))) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        concludeExamination()
+        end(.reset(TrafficFailure.text(error)))
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
+        concludeExamination()
         // Once its own FIN is out, NIO tells of the other's FIN by this alone.
         if isOutputClosed { end(reader?.hasEnded == true ? .finished : .eof) } else { end(.reset("connection reset")) }
         self.context = nil
         context.fireChannelInactive()
+    }
+
+    // MARK: Wrong bytes
+
+    private func begin(_ examination: PatternExamination, _ context: ChannelHandlerContext) {
+        pump?.cancel()
+        self.examination = examination
+        guard !examination.isComplete else { return concludeExamination() }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: Self.examinationTime) { handler.value.concludeExamination() }
+    }
+
+    private func examine(_ bytes: ByteBuffer) {
+        examination?.add(bytes)
+        if examination?.isComplete == true { concludeExamination() }
+    }
+
+    private func concludeExamination() {
+        if let examination { end(.corrupt(examination.fault, examination.harm)) }
     }
 
     // MARK: Steps
@@ -144,7 +158,8 @@ final class PatternHandler: ChannelInboundHandler {
         self.context = context
         let line =
             switch role {
-            case .dialer(let stream): "stream \(String(stream, radix: 16))\n"
+            case .dialer(let stream, let asks):
+                "stream \(String(stream, radix: 16))\(asks.map { " \($0.words)" } ?? "")\n"
             case .acceptor(let name): "pattern \(name)\n"
             }
         context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(string: line)), promise: nil)
@@ -166,12 +181,19 @@ final class PatternHandler: ChannelInboundHandler {
         let unknown = PatternEnding.reset(
             "the other end does not speak this protocol: \(PrintableText.sanitize(text, limit: 80))")
         switch role {
-        case .dialer(let stream):
+        case .dialer(let stream, _):
             guard words.first == "pattern", !found.isEmpty else { return end(unknown) }
             start(stream, sending: .up, reading: .down)
             observer?.patternOpened(by: PrintableText.sanitize(found))
         case .acceptor:
-            guard words.first == "stream", let stream = UInt64(found, radix: 16) else { return end(unknown) }
+            let parts = found.split(separator: " ")
+            guard words.first == "stream", let stream = parts.first.flatMap({ UInt64($0, radix: 16) }) else {
+                return end(unknown)
+            }
+            if parts.count > 1 {
+                guard let pace = PatternPace(words: parts.dropFirst()) else { return end(unknown) }
+                self.pace = pace
+            }
             start(stream, sending: .down, reading: .up)
             observer?.patternOpened(by: PrintableText.sanitize(found))
         }

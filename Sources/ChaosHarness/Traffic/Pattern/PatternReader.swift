@@ -38,7 +38,7 @@ struct PatternReader {
         case ended
     }
 
-    private let words: PatternWords
+    let words: PatternWords
     private var state = State.pattern
     /// Bytes of pattern that arrived and were right.
     private(set) var count: UInt64 = 0
@@ -47,6 +47,9 @@ struct PatternReader {
 
     /// Whether the whole trailer was read.
     var hasEnded: Bool { if case .ended = state { true } else { false } }
+
+    /// What was taken for the beginning of a trailer, and is not counted.
+    var pending: [UInt8] { if case .trailer(let begun) = state { begun } else { [] } }
 
     /// Verifies and consumes all of `bytes`.
     mutating func read(_ bytes: inout ByteBuffer) throws(PatternFault) {

@@ -7,6 +7,7 @@ final class PatternStream: PatternObserver {
     private let plan: StreamsPlan
     private let loop: any EventLoop
     private var handler: PatternHandler?
+    private let onGap: (TimeAmount, NIODeadline) -> Void
     private var onChange: (() -> Void)?
     private var deadline: Scheduled<Void>?
 
@@ -15,13 +16,20 @@ final class PatternStream: PatternObserver {
     private var ended: NIODeadline?
     private var end = StreamResult.End.open
     private var error: String?
+    private var harm: String?
     private var gaps = GapMeter()
 
-    /// - Parameter onChange: called when the stream has opened and when it has ended.
-    init(id: Int, plan: StreamsPlan, loop: any EventLoop, onChange: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - onGap: told how long nothing had arrived, when something did or the stream ended, and when that was.
+    ///   - onChange: called when the stream has opened and when it has ended.
+    init(
+        id: Int, plan: StreamsPlan, loop: any EventLoop, onGap: @escaping (TimeAmount, NIODeadline) -> Void,
+        onChange: @escaping () -> Void
+    ) {
         self.id = id
         self.plan = plan
         self.loop = loop
+        self.onGap = onGap
         self.onChange = onChange
     }
 
@@ -31,7 +39,8 @@ final class PatternStream: PatternObserver {
     /// Connects; what happens then is told by `onChange`.
     func dial() {
         let number = plan.seed &+ UInt64(id)
-        let handler = PatternHandler(role: .dialer(stream: number), pace: plan.pace, observer: self)
+        let handler = PatternHandler(
+            role: .dialer(stream: number, asks: plan.isPaceForBoth ? plan.pace : nil), pace: plan.pace, observer: self)
         self.handler = handler
         let bound = NIOLoopBound(handler, eventLoop: loop)
         let stream = NIOLoopBound(self, eventLoop: loop)
@@ -46,6 +55,12 @@ final class PatternStream: PatternObserver {
             .connect(to: plan.forward)
             .assumeIsolated()
             .whenFailure { self.finish(.failed, TrafficFailure.text($0)) }
+    }
+
+    /// Has the stream finish in order, if it is open.
+    func finish() {
+        deadline?.cancel()
+        if hasOpened { handler?.finish() } else { finish(.timeout, "the run was over before it opened") }
     }
 
     /// The run is over: closes the stream without a word.
@@ -63,7 +78,8 @@ final class PatternStream: PatternObserver {
         return StreamResult(
             id: id, server: server, openedAtMs: relative(opened), endedAtMs: relative(ended), end: end,
             bytesUp: handler?.bytesSent ?? 0, bytesDown: handler?.bytesVerified ?? 0,
-            longestGapMs: TrafficClock.milliseconds(gaps.longest), longestGapAtMs: relative(gaps.longestBegan), error: error)
+            longestGapMs: TrafficClock.milliseconds(gaps.longest), longestGapAtMs: relative(gaps.longestBegan), error: error,
+            harm: harm)
     }
 
     private func giveUp() {
@@ -75,7 +91,7 @@ final class PatternStream: PatternObserver {
         guard ended == nil else { return }
         let now = NIODeadline.now()
         ended = now
-        if opened != nil { gaps.note(now) }
+        if opened != nil { note(now) }
         self.end = end
         self.error = error
         deadline?.cancel()
@@ -97,14 +113,20 @@ final class PatternStream: PatternObserver {
         onChange?()
     }
 
-    func patternArrived() { gaps.note(.now()) }
+    func patternArrived() { note(.now()) }
+
+    private func note(_ moment: NIODeadline) {
+        if let gap = gaps.note(moment) { onGap(gap, moment) }
+    }
 
     func patternEnded(_ ending: PatternEnding) {
         switch ending {
         case .finished: finish(.finished, nil)
         case .reset(let reason): finish(.reset, reason)
         case .eof: finish(.eof, "an end that was not announced")
-        case .corrupt(let fault): finish(.corrupt, fault.description)
+        case .corrupt(let fault, let harm):
+            self.harm = harm.name
+            finish(.corrupt, fault.description)
         }
     }
 }
@@ -117,14 +139,19 @@ struct GapMeter {
     private var last: NIODeadline?
 
     /// - Parameter moment: not before the one told last.
-    mutating func note(_ moment: NIODeadline) {
+    /// - Returns: the time since then; nil for the first.
+    @discardableResult
+    mutating func note(_ moment: NIODeadline) -> TimeAmount? {
         defer { last = moment }
         guard let last else {
             longestBegan = moment
-            return
+            return nil
         }
-        guard moment - last > longest else { return }
-        longest = moment - last
-        longestBegan = last
+        let gap = moment - last
+        if gap > longest {
+            longest = gap
+            longestBegan = last
+        }
+        return gap
     }
 }

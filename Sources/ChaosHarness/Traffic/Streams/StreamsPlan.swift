@@ -13,6 +13,10 @@ package struct StreamsPlan: Sendable {
     /// How long a stream may take to open.
     package let openLimit: TimeAmount
     package let pace: PatternPace
+    /// Whether the other end is asked to send at the same pace; otherwise it sends at its own.
+    package let isPaceForBoth: Bool
+    /// Whether, when the run is over, the streams that are open finish, so that their last bytes are accounted for too.
+    package let finishesAtEnd: Bool
     /// From what the streams' numbers are made: no two runs should send the same bytes.
     package let seed: UInt64
 
@@ -20,10 +24,13 @@ package struct StreamsPlan: Sendable {
     package static let streamLimit = 10_000
     /// Between the dials of two streams, so that a run does not begin with one burst.
     static let dialSpacing = TimeAmount.milliseconds(1)
+    /// How long streams may take to finish at the end of a run.
+    static let finishLimit = TimeAmount.seconds(60)
 
     package init(
         forward: SocketAddress, count: Int, duration: TimeAmount, finishAfter: ClosedRange<TimeAmount>? = nil,
-        openLimit: TimeAmount = .seconds(10), pace: PatternPace = .standard, seed: UInt64
+        openLimit: TimeAmount = .seconds(10), pace: PatternPace = .standard, isPaceForBoth: Bool = false,
+        finishesAtEnd: Bool = false, seed: UInt64
     ) {
         self.forward = forward
         self.count = min(max(count, 0), Self.streamLimit)
@@ -31,6 +38,8 @@ package struct StreamsPlan: Sendable {
         self.finishAfter = finishAfter
         self.openLimit = openLimit
         self.pace = pace
+        self.isPaceForBoth = isPaceForBoth
+        self.finishesAtEnd = finishesAtEnd
         self.seed = seed
     }
 

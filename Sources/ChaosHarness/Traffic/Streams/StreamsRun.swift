@@ -8,6 +8,8 @@ final class StreamsRun {
     private let started: NIODeadline
     private var onOpened: ((Int) -> Void)?
     private var streams: [PatternStream] = []
+    private var stalls = StallRecord()
+    private var isFinishing = false
     private var isOver = false
 
     /// - Parameters:
@@ -25,7 +27,9 @@ final class StreamsRun {
 
     func begin() {
         streams = (0..<plan.count).map { index in
-            PatternStream(id: index + 1, plan: plan, loop: loop) { self.streamChanged() }
+            PatternStream(
+                id: index + 1, plan: plan, loop: loop, onGap: { self.stalls.note($0, at: $1 - self.started) },
+                onChange: { self.streamChanged() })
         }
         let run = NIOLoopBound(self, eventLoop: loop)
         for index in streams.indices {
@@ -36,21 +40,33 @@ final class StreamsRun {
     }
 
     func stop() {
+        guard !isOver, !isFinishing else { return }
+        guard plan.finishesAtEnd else { return conclude() }
+        isFinishing = true
+        for stream in streams { stream.finish() }
+        let run = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: StreamsPlan.finishLimit) { run.value.conclude() }
+        streamChanged()
+    }
+
+    private func conclude() {
         guard !isOver else { return }
         isOver = true
         announce()
         let now = NIODeadline.now()
         let results = streams.map { $0.result(started: started, now: now) }
         for stream in streams { stream.abandon() }
-        report.succeed(StreamsReport(startedAtMs: TrafficClock.milliseconds(started), streams: results))
+        report.succeed(
+            StreamsReport(
+                startedAtMs: TrafficClock.milliseconds(started), streams: results, stallsMs: stalls.milliseconds))
     }
 
-    private func dial(_ index: Int) { if !isOver { streams[index].dial() } }
+    private func dial(_ index: Int) { if !isOver, !isFinishing { streams[index].dial() } }
 
     private func streamChanged() {
         guard !isOver else { return }
         if streams.allSatisfy({ $0.hasOpened || $0.hasEnded }) { announce() }
-        if streams.allSatisfy(\.hasEnded) { stop() }
+        if streams.allSatisfy(\.hasEnded) { conclude() }
     }
 
     private func announce() {
@@ -58,4 +74,21 @@ final class StreamsRun {
         self.onOpened = nil
         onOpened(streams.count { $0.hasOpened })
     }
+}
+
+/// The longest gaps of a run's streams, by the second in which they ended.
+struct StallRecord {
+    /// Gaps that end later count for the last.
+    static let secondLimit = 100_000
+
+    private var longest: [TimeAmount] = []
+
+    /// - Parameter moment: when it ended, after the start.
+    mutating func note(_ gap: TimeAmount, at moment: TimeAmount) {
+        let second = min(Int(max(moment.nanoseconds, 0) / 1_000_000_000), Self.secondLimit - 1)
+        if second >= longest.count { longest += Array(repeating: .zero, count: second + 1 - longest.count) }
+        longest[second] = max(longest[second], gap)
+    }
+
+    var milliseconds: [Double] { longest.map { TrafficClock.milliseconds($0) } }
 }
