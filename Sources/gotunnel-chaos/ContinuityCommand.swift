@@ -45,7 +45,7 @@ struct ContinuityCommand: AsyncParsableCommand {
     private static let fleet = "fleet"
 
     func validate() throws {
-        let known = Scenario.all.map(\.name) + [Self.fleet]
+        let known = ContinuityScenario.all.map(\.name) + [Self.fleet]
         for name in only where !known.contains(name) {
             throw ValidationError("there is no scenario \"\(name)\"; there are: \(known.joined(separator: " "))")
         }
@@ -100,7 +100,7 @@ struct ContinuityCommand: AsyncParsableCommand {
         if isRoot { try? NamespaceLab.removeLeftovers() }
         var continuity = ContinuityRun(programs: programs, folder: folder)
         continuity.streams = streams
-        for scenario in Scenario.all where only.isEmpty || only.contains(scenario.name) {
+        for scenario in ContinuityScenario.all where only.isEmpty || only.contains(scenario.name) {
             if scenario.needsRoot, !isRoot {
                 result.skipped[scenario.name] = "needs root, for network namespaces"
                 continue
@@ -138,7 +138,7 @@ struct ContinuityCommand: AsyncParsableCommand {
     }
 
     private func showList() {
-        for scenario in Scenario.all {
+        for scenario in ContinuityScenario.all {
             let note = scenario.needsRoot ? " (needs root)" : ""
             Self.print(scenario.name.padding(toLength: 14, withPad: " ", startingAt: 0) + scenario.title + note + "\n")
         }

@@ -95,5 +95,5 @@ struct ContinuityReportTests {
 
 /// The titles that the table must have room for.
 private enum ScenarioTitles {
-    static let all = Scenario.all.map(\.title)
+    static let all = ContinuityScenario.all.map(\.title)
 }

@@ -4,7 +4,8 @@ import Testing
 
 @Suite("The stage and its scenarios") struct StageTests {
     @Test func everyScenarioHasANameOfItsOwn() {
-        #expect(Set(Scenario.all.map(\.name)).count == Scenario.all.count && Scenario.all.count >= 11)
+        #expect(
+            Set(ContinuityScenario.all.map(\.name)).count == ContinuityScenario.all.count && ContinuityScenario.all.count >= 11)
     }
 
     @Test func theQueueOverflowsOfTheMachineCanBeRead() { #expect(FleetRun.listenOverflows() >= 0) }

@@ -27,7 +27,7 @@ package struct ContinuityRun: Sendable {
     }
 
     /// - Parameter say: told what happens, for people who watch.
-    package func run(_ scenario: Scenario, say: @Sendable (String) -> Void) async throws -> Outcome {
+    package func run(_ scenario: ContinuityScenario, say: @Sendable (String) -> Void) async throws -> Outcome {
         var voided = 0
         while true {
             let place = "\(self.folder)/\(scenario.name)" + (voided == 0 ? "" : "-\(voided + 1)")
@@ -41,7 +41,9 @@ package struct ContinuityRun: Sendable {
         }
     }
 
-    private func once(_ scenario: Scenario, in folder: String, say: @Sendable (String) -> Void) async throws -> Judgement {
+    private func once(
+        _ scenario: ContinuityScenario, in folder: String, say: @Sendable (String) -> Void
+    ) async throws -> Judgement {
         var plan = Stage.Plan(programs: self.programs, folder: folder)
         scenario.prepare(&plan)
         say("starts \(plan.servers) servers and a client")
@@ -56,7 +58,9 @@ package struct ContinuityRun: Sendable {
         }
     }
 
-    private func rehearse(_ scenario: Scenario, _ stage: Stage, say: @Sendable (String) -> Void) async throws -> Judgement {
+    private func rehearse(
+        _ scenario: ContinuityScenario, _ stage: Stage, say: @Sendable (String) -> Void
+    ) async throws -> Judgement {
         let hasStreams = scenario.promise.streams != .none
         if hasStreams {
             say("opens \(self.streams) long streams, half of them on another server")
@@ -85,12 +89,12 @@ package struct ContinuityRun: Sendable {
         let parts = hasStreams ? ["streams-1", "streams-2"] : []
         for part in parts { stage.cast[part]?.signal(SIGTERM) }
         for part in parts { _ = await stage.cast[part]?.waitForEnd(within: .seconds(10)) }
-        let judge = Judge(scenario.promise, struck: struck.name, fault: began...there.with { $0 })
+        let judge = ContinuityJudge(scenario.promise, struck: struck.name, fault: began...there.with { $0 })
         return try await self.judge(scenario, stage, judge, parts)
     }
 
     private func judge(
-        _ scenario: Scenario, _ stage: Stage, _ judge: Judge, _ parts: [String]
+        _ scenario: ContinuityScenario, _ stage: Stage, _ judge: ContinuityJudge, _ parts: [String]
     ) async throws -> Judgement {
         let requests: RequestsReport = try stage.read("requests")
         let streams: [StreamsReport] = try parts.map { try stage.read($0) }

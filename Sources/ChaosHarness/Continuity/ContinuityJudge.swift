@@ -40,8 +40,8 @@ package struct Judgement: Sendable, Equatable, Codable {
 }
 
 /// Holds what was seen against what was promised.
-package struct Judge: Sendable {
-    package var promise: Promise
+package struct ContinuityJudge: Sendable {
+    package var promise: ContinuityPromise
     /// The server that was struck, nil if none was.
     package var struck: String?
     /// From when the fault was asked for until it was there, on CLOCK_MONOTONIC.
@@ -50,7 +50,7 @@ package struct Judge: Sendable {
     /// A control that is slower than this says that the machine was busy with something else.
     package static let controlLimit = 100.0
 
-    package init(_ promise: Promise, struck: String?, fault: ClosedRange<Double>) {
+    package init(_ promise: ContinuityPromise, struck: String?, fault: ClosedRange<Double>) {
         self.promise = promise
         self.struck = struck
         self.fault = fault

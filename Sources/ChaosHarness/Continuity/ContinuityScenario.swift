@@ -3,10 +3,10 @@ import Glibc
 #endif
 
 /// One fault to rehearse, and what is promised meanwhile.
-package struct Scenario: Sendable {
+package struct ContinuityScenario: Sendable {
     package let name: String
     package let title: String
-    package let promise: Promise
+    package let promise: ContinuityPromise
     /// What happens, and how the stage is put right afterwards. Says when the fault is there: a process does not end, nor
     /// a filter take hold, at the moment when it is asked for.
     let fault: @Sendable (Stage, Stage.Place, _ isThere: @Sendable () -> Void) async throws -> Void
@@ -26,29 +26,30 @@ package struct Scenario: Sendable {
     }
 }
 
-extension Scenario {
+extension ContinuityScenario {
     /// The table of `make continuity`, in its order.
-    package static let all: [Scenario] = [
+    package static let all: [ContinuityScenario] = [
         .none, .kill, .stop, .cut(.bothWays, "cut", "silent cut, both ways"),
         .cut(.onlyThere, "cut-there", "silent cut, client to server"),
         .cut(.onlyBack, "cut-back", "silent cut, server to client"), .resets, .backend, .drain, .everything, .slowBackend,
     ]
 
-    private static let none = Scenario(
-        name: "none", title: "nothing at all", promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
+    private static let none = ContinuityScenario(
+        name: "none", title: "nothing at all",
+        promise: ContinuityPromise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
     ) { _, _, isThere in isThere() }
 
-    private static let kill = Scenario(
+    private static let kill = ContinuityScenario(
         name: "kill", title: "SIGKILL of the active server",
-        promise: Promise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
+        promise: ContinuityPromise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
     ) { stage, struck, isThere in
         await stage.kill(struck.name)
         isThere()
     }
 
-    private static let stop = Scenario(
+    private static let stop = ContinuityScenario(
         name: "stop", title: "SIGSTOP of it for 10 s, then SIGCONT",
-        promise: Promise(.absolute(300), .surviveOrEndWithin(10_000), countsRequestsUnderWay: false)
+        promise: ContinuityPromise(.absolute(300), .surviveOrEndWithin(10_000), countsRequestsUnderWay: false)
     ) { stage, struck, isThere in
         stage.cast[struck.name]?.signal(SIGSTOP)
         isThere()
@@ -56,10 +57,10 @@ extension Scenario {
         stage.cast[struck.name]?.signal(SIGCONT)
     }
 
-    private static func cut(_ cut: NamespaceLab.Cut, _ name: String, _ title: String) -> Scenario {
-        var scenario = Scenario(
+    private static func cut(_ cut: NamespaceLab.Cut, _ name: String, _ title: String) -> ContinuityScenario {
+        var scenario = ContinuityScenario(
             name: name, title: title,
-            promise: Promise(.absolute(300), .resetWithin(10_000), countsRequestsUnderWay: false)
+            promise: ContinuityPromise(.absolute(300), .resetWithin(10_000), countsRequestsUnderWay: false)
         ) { stage, struck, isThere in
             guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
             try stage.lab?.cut(cut, between: stage.places.count, and: index)
@@ -70,9 +71,9 @@ extension Scenario {
     }
 
     private static let resets = {
-        var scenario = Scenario(
+        var scenario = ContinuityScenario(
             name: "resets", title: "RST of its link, 50 times",
-            promise: Promise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
+            promise: ContinuityPromise(.overMedian(50), .allSurvive, countsRequestsUnderWay: true)
         ) { stage, struck, isThere in
             guard let index = stage.places.firstIndex(where: { $0.name == struck.name }) else { return }
             isThere()
@@ -85,9 +86,9 @@ extension Scenario {
         return scenario
     }()
 
-    private static let backend = Scenario(
+    private static let backend = ContinuityScenario(
         name: "apiserver", title: "the apiserver behind it dies",
-        promise: Promise(.anything, .endWithin(1_000), countsRequestsUnderWay: false)
+        promise: ContinuityPromise(.anything, .endWithin(1_000), countsRequestsUnderWay: false)
     ) { stage, struck, isThere in
         await stage.kill("backend-\(struck.name)")
         isThere()
@@ -96,9 +97,9 @@ extension Scenario {
     }
 
     private static let drain = {
-        var scenario = Scenario(
+        var scenario = ContinuityScenario(
             name: "drain", title: "drain of it (drain_timeout 10 s)",
-            promise: Promise(.anything, .finishOrMeetDeadline(9_500), countsRequestsUnderWay: true)
+            promise: ContinuityPromise(.anything, .finishOrMeetDeadline(9_500), countsRequestsUnderWay: true)
         ) { stage, struck, isThere in
             isThere()
             try Shell.run([stage.program("gotunnelctl"), "drain", "--socket", struck.socket])
@@ -109,9 +110,9 @@ extension Scenario {
         return scenario
     }()
 
-    private static let everything = Scenario(
+    private static let everything = ContinuityScenario(
         name: "all", title: "all servers gone for 3 s",
-        promise: Promise(.anything, .none, countsRequestsUnderWay: false)
+        promise: ContinuityPromise(.anything, .none, countsRequestsUnderWay: false)
     ) { stage, _, isThere in
         for place in stage.places { stage.cast[place.name]?.signal(SIGKILL) }
         for place in stage.places { await stage.kill(place.name) }
@@ -121,9 +122,9 @@ extension Scenario {
     }
 
     private static let slowBackend = {
-        var scenario = Scenario(
+        var scenario = ContinuityScenario(
             name: "slow-backend", title: "backend behind 500 ms, hedge_dial",
-            promise: Promise(.anything, .none, countsRequestsUnderWay: true)
+            promise: ContinuityPromise(.anything, .none, countsRequestsUnderWay: true)
         ) { _, _, isThere in isThere() }
         scenario.prepare = { plan in
             plan.network = .namespaces

@@ -1,5 +1,5 @@
 /// What a rehearsal promises. Times in milliseconds.
-package struct Promise: Sendable {
+package struct ContinuityPromise: Sendable {
     /// How long the slowest new connection may take.
     package enum Slowest: Sendable, Equatable {
         case anything

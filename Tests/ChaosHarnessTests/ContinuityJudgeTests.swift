@@ -3,7 +3,7 @@ import Testing
 @testable import ChaosHarness
 
 @Suite("The judge of continuity")
-struct JudgeTests {
+struct ContinuityJudgeTests {
     @Test("a run in which everything holds is held")
     func held() {
         let judgement = Judged().judgement
@@ -211,11 +211,11 @@ struct JudgeTests {
 /// A run that holds, to be spoilt: a fault of server `a` at 1 s, requests each 10 ms for 2 s, two streams on `a` that
 /// were reset 300 ms later, two on `b` that go on.
 private struct Judged {
-    static let streamPromises: [Promise.StruckStreams] = [
+    static let streamPromises: [ContinuityPromise.StruckStreams] = [
         .allSurvive, .resetWithin(1_000), .endWithin(1_000), .surviveOrEndWithin(1_000), .finishOrMeetDeadline(0), .anything,
     ]
 
-    var promise = Promise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
+    var promise = ContinuityPromise(.overMedian(50), .resetWithin(1_000), countsRequestsUnderWay: false)
     var requests = (0..<200).map { RequestResult.request(at: Double($0) * 10, took: 5, server: $0 < 100 ? "a" : "b") }
     var controls = (0..<200).map { RequestResult.request(.control, at: Double($0) * 10 + 5, took: 1) }
     var streams: [StreamResult] = [
@@ -227,7 +227,7 @@ private struct Judged {
 
     var judgement: Judgement {
         // The reports began at different moments of the common clock.
-        Judge(self.promise, struck: "a", fault: self.fault).judge(
+        ContinuityJudge(self.promise, struck: "a", fault: self.fault).judge(
             RequestsReport(startedAtMs: 50_000, intervalMs: 10, requests: self.requests + self.controls),
             [StreamsReport(startedAtMs: 50_000, streams: self.streams)], corrupt: self.corrupt)
     }
