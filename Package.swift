@@ -19,6 +19,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -109,17 +110,25 @@ let package = Package(
             name: "gotunnel-client",
             dependencies: ["Admin", "Daemon", "Settings", "TunnelClient", "TunnelWire", argumentParser],
             swiftSettings: strict),
+        .target(name: "ChaosCore", dependencies: ["Settings", "Timing"], swiftSettings: strict),
+        .target(
+            name: "ApiserverTraffic",
+            dependencies: [
+                "ChaosCore", "Identity", nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"),
+                product("NIOHTTP2", "swift-nio-http2"),
+            ], swiftSettings: strict),
         .target(
             name: "ChaosHarness",
             dependencies: [
-                "Admin", "CSpawn", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer",
+                "Admin", "ApiserverTraffic", "CSpawn", "ChaosCore", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer",
                 "TunnelWire",
                 nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"), logging,
             ], swiftSettings: strict),
         .executableTarget(
             name: "gotunnel-chaos",
             dependencies: [
-                "Admin", "ChaosHarness", "ClusterCore", "Identity", "Settings", "Simulation", nioCore, argumentParser,
+                "Admin", "ApiserverTraffic", "ChaosCore", "ChaosHarness", "ClusterCore", "Identity", "Settings", "Simulation",
+                nioCore, argumentParser,
                 product("UnixSignals", "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(

@@ -9,7 +9,8 @@ struct GotunnelChaos: AsyncParsableCommand {
         abstract: "Rehearses failures with real programs, and says what the traffic noticed.",
         version: "gotunnel-chaos \(Version.current)",
         subcommands: [
-            ContinuityCommand.self, ClusterCommand.self, UpgradeCommand.self, SimulateCommand.self, TrafficCommand.self,
+            ListCommand.self, RunCommand.self, ContinuityCommand.self, ClusterCommand.self, UpgradeCommand.self,
+            SimulateCommand.self, ApiserverCommand.self, LoadCommand.self, FleetCommand.self, TrafficCommand.self,
             BackendCommand.self,
         ])
 }

@@ -58,6 +58,11 @@ package struct AdminClient: Sendable {
     /// Returns when the next program is about to take over; its first sign is another time of start.
     package func upgrade() async throws -> ActionResult { try await post("/v1/upgrade") }
 
+    /// See ``AdminLifecycle``; only a build for tests can break itself.
+    package func breakOnPurpose(_ fault: String) async throws -> ActionResult {
+        try await post("/v1/faults/\(Self.pathSegment(fault))")
+    }
+
     /// See ``AdminLifecycle``.
     package func stop(store: Int?) async throws -> ActionResult {
         try await post("/v1/stop", StopRequest(store: store), timeout: timeout)

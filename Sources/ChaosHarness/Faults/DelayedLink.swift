@@ -6,9 +6,12 @@ import Glibc
 #endif
 
 /// A cable between two network namespaces that holds every packet back for a while, both ways: two TAP devices with a
-/// thread in between. (This is for kernels without netem.)
+/// thread in between. (This is for kernels without netem.) No packet overtakes another that goes the same way.
 final class DelayedLink: Sendable {
     private let isOver = Atomic<Bool>(false)
+    /// In nanoseconds: of what the first end sends, and the second.
+    private let firstDelay: Atomic<UInt64>
+    private let secondDelay: UInt64
 
     private struct Waiting {
         var at: UInt64
@@ -17,19 +20,37 @@ final class DelayedLink: Sendable {
 
     /// - Parameter delay: one way.
     init(_ one: (namespace: String, device: String), _ other: (namespace: String, device: String), delay: Duration) throws {
-        let ends = [try Self.tap(one.device, in: one.namespace), try Self.tap(other.device, in: other.namespace)]
-        let nanoseconds = UInt64(delay.components.seconds) * 1_000_000_000 + UInt64(delay.components.attoseconds / 1_000_000_000)
-        Thread.detachNewThread { [self] in
-            self.carry(ends, delay: nanoseconds)
-            for end in ends { close(end) }
+        let first = try Self.tap(one.device, in: one.namespace)
+        let second: Int32
+        do {
+            second = try Self.tap(other.device, in: other.namespace)
+        } catch {
+            close(first)
+            throw error
         }
+        self.firstDelay = Atomic(Self.nanoseconds(delay))
+        self.secondDelay = Self.nanoseconds(delay)
+        Thread.detachNewThread { [self] in
+            self.carry([first, second])
+            for end in [first, second] { close(end) }
+        }
+    }
+
+    /// From now on what the first end sends is late by this; what waits already stays as late as it is.
+    func setDelay(ofFirst delay: Duration) { self.firstDelay.store(Self.nanoseconds(delay), ordering: .relaxed) }
+
+    private static func nanoseconds(_ delay: Duration) -> UInt64 {
+        UInt64(delay.components.seconds) * 1_000_000_000 + UInt64(delay.components.attoseconds / 1_000_000_000)
     }
 
     func stop() { self.isOver.store(true, ordering: .relaxed) }
 
+    private static let count = Atomic<Int>(0)
+
     /// Opens a TAP device and moves it into a namespace; whoever holds it open goes on holding it.
     private static func tap(_ name: String, in namespace: String) throws -> Int32 {
-        let passing = "gt\(getpid() % 100_000)-\(name)"
+        // It is made here, where another lab's of the same name may be on its way too.
+        let passing = "gt\(getpid() % 100_000)x\(Self.count.add(1, ordering: .relaxed).newValue % 100_000)"
         let device = try self.openTap(passing)
         do {
             try Shell.run(["ip", "link", "set", passing, "netns", namespace])
@@ -58,29 +79,57 @@ final class DelayedLink: Sendable {
         return device
     }
 
-    private func carry(_ ends: [Int32], delay: UInt64) {
-        var queues: [[Waiting]] = [[], []]
+    private func carry(_ ends: [Int32]) {
+        var queues: [Deque] = [Deque(), Deque()]
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while !self.isOver.load(ordering: .relaxed) {
             let now = DispatchTime.now().uptimeNanoseconds
             for index in 0...1 {
-                while let first = queues[index].first, first.at <= now {
-                    _ = write(ends[1 - index], first.packet, first.packet.count)
-                    queues[index].removeFirst()
-                }
+                while let packet = queues[index].next(at: now) { _ = write(ends[1 - index], packet, packet.count) }
             }
-            let next = queues.compactMap(\.first?.at).min()
-            let wait = next.map { Int32(clamping: ($0 - min($0, now)) / 1_000_000) } ?? 100
+            let next = queues.compactMap(\.earliest).min()
+            let wait = min(next.map { $0 - min($0, now) } ?? .max, 100_000_000)
             var polls = ends.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            poll(&polls, 2, min(wait, 100))
+            // poll counts in milliseconds; what is left of one is slept in short naps, as packets may arrive meanwhile.
+            if wait < 1_000_000 { usleep(UInt32(min(wait / 1_000, 200))) }
+            poll(&polls, 2, wait < 1_000_000 ? 0 : Int32(wait / 1_000_000))
             let arrived = DispatchTime.now().uptimeNanoseconds
+            let delays = [self.firstDelay.load(ordering: .relaxed), self.secondDelay]
             for index in 0...1 where polls[index].revents & Int16(POLLIN) != 0 {
                 while queues[index].count < 20_000 {
                     let count = read(ends[index], &buffer, buffer.count)
                     guard count > 0 else { break }
-                    queues[index].append(Waiting(at: arrived + delay, packet: Array(buffer[..<count])))
+                    queues[index].append(Array(buffer[..<count]), at: arrived + delays[index])
                 }
             }
+        }
+    }
+
+    /// What waits on one way.
+    private struct Deque {
+        private var packets: [Waiting] = []
+        private var head = 0
+
+        var count: Int { self.packets.count - self.head }
+        var earliest: UInt64? { self.head < self.packets.count ? self.packets[self.head].at : nil }
+
+        mutating func append(_ packet: [UInt8], at time: UInt64) {
+            // A delay that has become shorter lets nobody overtake.
+            self.packets.append(Waiting(at: max(time, self.packets.last?.at ?? 0), packet: packet))
+        }
+
+        /// The first, if its time has come.
+        mutating func next(at now: UInt64) -> [UInt8]? {
+            guard let earliest, earliest <= now else { return nil }
+            defer {
+                self.packets[self.head].packet = []
+                self.head += 1
+                if self.head == self.packets.count || self.head > 1_024 {
+                    self.packets.removeFirst(self.head)
+                    self.head = 0
+                }
+            }
+            return self.packets[self.head].packet
         }
     }
 }

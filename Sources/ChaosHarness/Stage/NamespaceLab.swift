@@ -1,15 +1,98 @@
 import Foundation
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
 #endif
 
-/// Test hosts in network namespaces, joined by a bridge in a namespace of its own, whose links can be cut. Needs root,
-/// iproute2 and nftables. All names begin with `gtc` and the id of this process, so that what a killed run left can be
-/// told and removed.
+/// Test hosts in network namespaces, each with a cable to one bridge in a namespace of its own. Needs root, iproute2 and
+/// nftables. All names begin with `gtc` and the id of this process, so that what a killed run left can be told and removed.
+///
+/// Whatever is wrong with the network is begun and ended by itself, many things at a time: see `LinkFault`. Packets are dropped
+/// by nftables in the bridge, rates are limited by a token bucket (tc-tbf(8)) at the host's end of the cable, and packets are
+/// held back by this program itself, in a `DelayedLink` that the cable is led through: kernels without netem have no other
+/// way. A host's first delay puts that link in, for which its cable is unplugged for some microseconds; the link stays until
+/// the lab is removed, then without delay. It carries some 20,000 packets a second at most.
 package final class NamespaceLab: Sendable {
     package let hosts: [StageHost]
     private let prefix: String
+    /// One way, of what any host sends.
+    private let baseDelay: Duration
+    private let leftovers: Leftovers?
+
+    struct State: Sendable {
+        var count = 0
+        var faults: [LinkFaultID: LinkFault] = [:]
+        /// By host.
+        var delays: [Int: DelayedLink] = [:]
+    }
+
+    let state = Mutex(State())
+
+    // MARK: Making and removing
+
+    private static let count = Atomic<Int>(0)
+
+    /// Makes `count` hosts at 10.98.0.1, 10.98.0.2 …
+    ///
+    /// - Parameters:
+    ///   - roundTrip: between any two hosts.
+    ///   - leftovers: where the namespaces are noted before they are made.
+    package init(hosts count: Int, roundTrip: Duration = .zero, leftovers: Leftovers? = nil) throws {
+        // A process may have several labs.
+        let prefix = "gtc\(getpid())-\(Self.count.add(1, ordering: .relaxed).newValue)"
+        self.prefix = prefix
+        self.hosts = (1...count).map { StageHost(address: "10.98.0.\($0)", namespace: "\(prefix)-\($0)") }
+        self.baseDelay = roundTrip / 2
+        self.leftovers = leftovers
+        do {
+            try self.make()
+            if roundTrip > .zero { try self.state.withLock { state in for host in self.hosts.indices { try self.delay(host, &state) } } }
+        } catch {
+            self.remove()
+            throw error
+        }
+    }
+
+    private var bridge: String { "\(self.prefix)-br" }
+
+    private func make() throws {
+        try self.makeNamespace(self.bridge)
+        try Shell.run(["ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge"])
+        try Shell.run(["ip", "-n", self.bridge, "link", "set", "br0", "up"])
+        for (index, host) in self.hosts.enumerated() {
+            guard let name = host.namespace else { continue }
+            try self.makeNamespace(name)
+            try Shell.run([
+                "ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", Self.port(index), "netns",
+                self.bridge,
+            ])
+            try self.addPort(Self.port(index))
+            try Shell.run(["ip", "-n", name, "addr", "add", "\(host.address)/24", "dev", "eth0"])
+            try Shell.run(["ip", "-n", name, "link", "set", "eth0", "up"])
+        }
+        try self.filter(LinkRules.table + "\n")
+    }
+
+    private func makeNamespace(_ name: String) throws {
+        try self.leftovers?.note(.namespace(name))
+        try Shell.run(["ip", "netns", "add", name])
+        try Shell.run(["ip", "-n", name, "link", "set", "lo", "up"])
+    }
+
+    /// Ends all faults and removes all hosts.
+    package func remove() {
+        self.state.withLock { state in
+            state.faults = [:]
+            for delay in state.delays.values { delay.stop() }
+            state.delays = [:]
+        }
+        for name in self.hosts.compactMap(\.namespace) + [self.bridge, self.farHost.namespace ?? ""] where !name.isEmpty {
+            guard FileManager.default.fileExists(atPath: "/run/netns/\(name)") else { continue }
+            _ = try? Shell.run(["ip", "netns", "del", name])
+            self.leftovers?.forget(.namespace(name))
+        }
+    }
 
     /// A name of a namespace that some run made, and whether that run is over.
     static func isLeftover(_ name: String, isRunning: (pid_t) -> Bool) -> Bool {
@@ -21,6 +104,7 @@ package final class NamespaceLab: Sendable {
 
     /// Removes what runs left that were killed.
     package static func removeLeftovers() throws {
+        LeftoverSweep().sweep()
         for name in try self.namespaces() where self.isLeftover(name, isRunning: { kill($0, 0) == 0 || errno == EPERM }) {
             _ = try? Shell.run(["ip", "netns", "del", name])
         }
@@ -32,75 +116,14 @@ package final class NamespaceLab: Sendable {
         }
     }
 
-    /// Makes `count` hosts at 10.98.0.1, 10.98.0.2 …
-    package init(hosts count: Int) throws {
-        self.prefix = "gtc\(getpid())"
-        self.hosts = (1...count).map { [prefix] in StageHost(address: "10.98.0.\($0)", namespace: "\(prefix)-\($0)") }
-        do {
-            try self.make()
-        } catch {
-            self.remove()
-            throw error
-        }
-    }
-
-    private var bridge: String { "\(self.prefix)-br" }
-
-    private func make() throws {
-        try Shell.run(["ip", "netns", "add", self.bridge])
-        try Shell.run(["ip", "-n", self.bridge, "link", "set", "lo", "up"])
-        try Shell.run(["ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge"])
-        try Shell.run(["ip", "-n", self.bridge, "link", "set", "br0", "up"])
-        for (index, host) in self.hosts.enumerated() {
-            guard let name = host.namespace else { continue }
-            try Shell.run(["ip", "netns", "add", name])
-            try Shell.run(["ip", "-n", name, "link", "set", "lo", "up"])
-            try Shell.run([
-                "ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", Self.port(index), "netns",
-                self.bridge,
-            ])
-            try Shell.run(["ip", "-n", self.bridge, "link", "set", Self.port(index), "master", "br0", "up"])
-            try Shell.run(["ip", "-n", name, "addr", "add", "\(host.address)/24", "dev", "eth0"])
-            try Shell.run(["ip", "-n", name, "link", "set", "eth0", "up"])
-        }
-        try self.filter(
-            "add table bridge cuts; add chain bridge cuts forward { type filter hook forward priority 0; policy accept; }")
-    }
+    // MARK: Cables
 
     /// The bridge's end of a host's cable.
     static func port(_ index: Int) -> String { "v\(index + 1)" }
+    /// The bridge's end of a host's delayed link.
+    static func delayPort(_ index: Int) -> String { "d\(index + 1)" }
 
-    private func filter(_ rules: String) throws {
-        try Shell.run(["ip", "netns", "exec", self.bridge, "nft", "-f", "-"], input: rules + "\n")
-    }
-
-    // MARK: Faults
-
-    /// Which way packets are dropped.
-    package enum Cut: String, Sendable, CaseIterable {
-        case bothWays, onlyThere, onlyBack
-    }
-
-    /// The rules that silently drop what goes from host `one` to host `other`, what comes back, or both. Addresses are
-    /// still resolved where only one direction is cut, as over a router.
-    static func rules(_ cut: Cut, between one: Int, and other: Int) -> [String] {
-        let (there, back) = (
-            "iifname \(self.port(one)) oifname \(self.port(other))", "iifname \(self.port(other)) oifname \(self.port(one))"
-        )
-        switch cut {
-        case .bothWays: return [there, back].map { "add rule bridge cuts forward \($0) drop" }
-        case .onlyThere: return ["add rule bridge cuts forward \(there) ether type ip drop"]
-        case .onlyBack: return ["add rule bridge cuts forward \(back) ether type ip drop"]
-        }
-    }
-
-    package func cut(_ cut: Cut, between one: Int, and other: Int) throws {
-        try self.filter(Self.rules(cut, between: one, and: other).joined(separator: "\n"))
-    }
-
-    package func heal() throws { try self.filter("flush chain bridge cuts forward") }
-
-    /// Puts a TAP device of a delayed link into the bridge, under this name.
+    /// Puts a device of the bridge's namespace into the bridge, under this name.
     func addPort(_ name: String) throws {
         try Shell.run(["ip", "-n", self.bridge, "link", "set", name, "master", "br0", "up"])
     }
@@ -109,9 +132,115 @@ package final class NamespaceLab: Sendable {
     /// A host that is not on the bridge's cables; see `DelayedLink`.
     var farHost: StageHost { StageHost(address: "10.98.0.200", namespace: "\(self.prefix)-far") }
 
-    package func remove() {
-        for name in self.hosts.compactMap(\.namespace) + [self.bridge, self.farHost.namespace ?? ""] where !name.isEmpty {
-            _ = try? Shell.run(["ip", "netns", "del", name])
+    private func filter(_ rules: String) throws {
+        try Shell.run(["ip", "netns", "exec", self.bridge, "nft", "-f", "-"], input: rules)
+    }
+}
+
+// MARK: Faults
+
+extension NamespaceLab {
+    /// Begins a fault; it lasts until it is ended, whatever else begins and ends meanwhile.
+    package func begin(_ fault: LinkFault) throws -> LinkFaultID {
+        if let problem = fault.problem(hosts: self.hosts.count) { throw StageError(problem) }
+        return try self.state.withLock { state in
+            state.count += 1
+            let id = LinkFaultID(number: state.count)
+            state.faults[id] = fault
+            do {
+                try self.apply(fault, &state)
+            } catch {
+                state.faults[id] = nil
+                try? self.apply(fault, &state)
+                throw error
+            }
+            return id
+        }
+    }
+
+    /// Ends a fault; of one that has ended already there is nothing to do.
+    package func end(_ id: LinkFaultID) throws {
+        try self.state.withLock { state in
+            guard let fault = state.faults.removeValue(forKey: id) else { return }
+            try self.apply(fault, &state)
+        }
+    }
+
+    /// Ends all faults.
+    package func heal() throws {
+        let ids = self.state.withLock { $0.faults.keys.sorted() }
+        for id in ids { try self.end(id) }
+    }
+
+    /// The faults at work, in the order in which they began.
+    package var faults: [LinkFault] { self.state.withLock { Self.ordered($0) } }
+
+    private static func ordered(_ state: State) -> [LinkFault] { state.faults.sorted { $0.key < $1.key }.map(\.value) }
+
+    /// Makes true of the fault's kind and hosts what all the faults at work say together.
+    private func apply(_ fault: LinkFault, _ state: inout State) throws {
+        switch fault {
+        case .cut, .cutOneWay, .isolate, .loss: try self.filter(LinkRules.text(Self.ordered(state)))
+        case .rate(let host, _): try self.limit(host, Self.rate(of: host, Self.ordered(state)))
+        case .delay(let host, _): try self.delay(host, &state)
+        }
+    }
+
+    /// The lowest of a host's rates.
+    static func rate(of host: Int, _ faults: [LinkFault]) -> Int? {
+        faults.compactMap { if case .rate(host, let bytes) = $0 { bytes } else { nil } }.min()
+    }
+
+    /// A host's delays, one after another.
+    static func delay(of host: Int, _ faults: [LinkFault]) -> Duration {
+        faults.map { if case .delay(host, let delay) = $0 { delay } else { .zero } }.reduce(.zero, +)
+    }
+
+    private func limit(_ host: Int, _ rate: Int?) throws {
+        guard let name = self.hosts[host].namespace else { return }
+        guard let rate else {
+            try Shell.run(["tc", "-n", name, "qdisc", "del", "dev", "eth0", "root"])
+            return
+        }
+        // The bucket holds 10 ms, and two packets at least as they are before the kernel splits them (64 KiB).
+        let bucket = max(rate / 100, 131_072)
+        let words = "root tbf rate \(rate)bps burst \(bucket) latency 400ms".split(separator: " ").map(String.init)
+        try Shell.run(["tc", "-n", name, "qdisc", "replace", "dev", "eth0"] + words)
+    }
+
+    /// Sets the delay of what a host sends, and leads its cable through a delayed link if it is not yet.
+    private func delay(_ host: Int, _ state: inout State) throws {
+        let whole = self.baseDelay + Self.delay(of: host, Self.ordered(state))
+        if let link = state.delays[host] { return link.setDelay(ofFirst: whole) }
+        let (far, near, inner) = (Self.delayPort(host), "e\(host + 1)", "br\(host + 1)")
+        try Shell.run(["ip", "-n", self.bridge, "link", "add", inner, "type", "bridge"])
+        try Shell.run(["ip", "-n", self.bridge, "link", "set", inner, "up"])
+        let link = try DelayedLink((self.bridge, near), (self.bridge, far), delay: .zero)
+        do {
+            try Shell.run(["ip", "-n", self.bridge, "link", "set", near, "master", inner, "up"])
+            try self.addPort(far)
+            try Shell.run(["ip", "-n", self.bridge, "link", "set", Self.port(host), "master", inner])
+        } catch {
+            link.stop()
+            throw error
+        }
+        link.setDelay(ofFirst: whole)
+        state.delays[host] = link
+    }
+
+    // MARK: Cuts by their direction
+
+    /// Which way packets are dropped.
+    package enum Cut: String, Sendable, CaseIterable {
+        case bothWays, onlyThere, onlyBack
+    }
+
+    /// Silently drops what goes from host `one` to host `other`, what comes back, or both, until `heal`.
+    package func cut(_ cut: Cut, between one: Int, and other: Int) throws {
+        switch cut {
+        case .bothWays: _ = try self.begin(.cut(one, other))
+        case .onlyThere: _ = try self.begin(.cutOneWay(one, other))
+        case .onlyBack: _ = try self.begin(.cutOneWay(other, one))
         }
     }
 }

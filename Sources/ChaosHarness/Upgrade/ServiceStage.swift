@@ -9,10 +9,10 @@ enum ServiceStage {
     private static let folder = "/etc/gotunnel"
 
     /// Puts the token where the units look for secrets.
-    static func lend(token: String) throws {
+    static func lend(token: String, as name: String = "token") throws {
         try FileManager.default.createDirectory(
             atPath: "\(self.folder)/secrets", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try Shell.run(["install", "-m", "0600", token, "\(self.folder)/secrets/token"])
+        try Shell.run(["install", "-m", "0600", token, "\(self.folder)/secrets/\(name)"])
     }
 
     static func start(_ service: Service, _ configuration: String) throws {

@@ -1,25 +1,31 @@
 /// How one kind of scalar is read, and what a message about it says.
-struct Rule<Value: Sendable>: Sendable {
+package struct Rule<Value: Sendable>: Sendable {
     /// Why a text was refused; what is left out comes from the rule.
-    struct Complaint: Error {
+    package struct Complaint: Error {
         /// What is wrong; nil for "expected …, found …".
-        var wrong: String?
+        package var wrong: String?
         /// A value that would be right; nil for the rule's example.
-        var right: String?
+        package var right: String?
         /// The whole advice; nil for "write KEY: …".
-        var mend: String?
+        package var mend: String?
+
+        package init(wrong: String? = nil, right: String? = nil, mend: String? = nil) {
+            self.wrong = wrong
+            self.right = right
+            self.mend = mend
+        }
     }
 
     /// Completes "expected …".
-    let expected: String
+    package let expected: String
     /// A value to write instead.
-    let example: String
+    package let example: String
     /// Whether the text must not be shown.
-    var isSecret = false
+    package var isSecret = false
     /// Reads a text; the flag tells whether it was quoted.
-    let parse: @Sendable (_ text: String, _ quoted: Bool) -> Result<Value, Complaint>
+    package let parse: @Sendable (_ text: String, _ quoted: Bool) -> Result<Value, Complaint>
 
-    init(
+    package init(
         _ expected: String, example: String, isSecret: Bool = false,
         parse: @escaping @Sendable (_ text: String, _ quoted: Bool) -> Result<Value, Complaint>
     ) {
@@ -30,7 +36,7 @@ struct Rule<Value: Sendable>: Sendable {
     }
 
     /// A rule that takes what `read` returns, quoted or not.
-    init(_ expected: String, example: String, reading read: @escaping @Sendable (String) -> Value?) {
+    package init(_ expected: String, example: String, reading read: @escaping @Sendable (String) -> Value?) {
         self.init(expected, example: example) { text, _ in read(text).map { .success($0) } ?? .failure(Complaint()) }
     }
 }
@@ -39,7 +45,7 @@ struct Rule<Value: Sendable>: Sendable {
 
 extension Rule where Value == Int {
     /// A whole number, written without quotes.
-    static func number(_ range: ClosedRange<Int>, example: String) -> Rule {
+    package static func number(_ range: ClosedRange<Int>, example: String) -> Rule {
         Rule("a whole number from \(range.lowerBound) to \(range.upperBound)", example: example) { text, quoted in
             guard !quoted, text.utf8.count <= 18, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text),
                 range.contains(number)
@@ -49,10 +55,10 @@ extension Rule where Value == Int {
     }
 
     /// A TCP port.
-    static let port = number(1...65_535, example: "20022")
+    package static let port = number(1...65_535, example: "20022")
 
     /// A number of bytes.
-    static func size(_ range: ClosedRange<Int>, example: String) -> Rule {
+    package static func size(_ range: ClosedRange<Int>, example: String) -> Rule {
         let bounds = "\(ByteSize.format(range.lowerBound)) to \(ByteSize.format(range.upperBound))"
         return Rule("a size from \(bounds)", example: example) { text in
             ByteSize.parse(text).flatMap { range.contains($0) ? $0 : nil }
@@ -62,7 +68,7 @@ extension Rule where Value == Int {
 
 extension Rule where Value == Duration {
     /// A duration; a bare number is seconds where the original gotunnel had the key.
-    static func duration(_ range: ClosedRange<Duration>, example: String, bareSeconds: Bool = false) -> Rule {
+    package static func duration(_ range: ClosedRange<Duration>, example: String, bareSeconds: Bool = false) -> Rule {
         let bounds = "\(DurationText.format(range.lowerBound)) to \(DurationText.format(range.upperBound))"
         return Rule("a duration from \(bounds)", example: example) { text, _ in
             guard let value = DurationText.parse(text, bareSeconds: bareSeconds) else {
@@ -77,7 +83,7 @@ extension Rule where Value == Duration {
 // MARK: Words
 
 extension Rule where Value == Bool {
-    static let boolean = Rule("true or false", example: "true") { text, quoted in
+    package static let boolean = Rule("true or false", example: "true") { text, quoted in
         switch (text, quoted) {
         case ("true", false), ("True", false), ("TRUE", false): .success(true)
         case ("false", false), ("False", false), ("FALSE", false): .success(false)
@@ -90,7 +96,7 @@ extension Rule where Value == Bool {
 
 extension Rule where Value: RawRepresentable<String> & CaseIterable {
     /// One of the words of an enum; `also` maps other spellings to them.
-    static func word(_ type: Value.Type, example: String, also: [String: Value] = [:]) -> Rule {
+    package static func word(_ type: Value.Type, example: String, also: [String: Value] = [:]) -> Rule {
         let words = Value.allCases.map(\.rawValue)
         return Rule("one of \(words.joined(separator: ", "))", example: example) { text, _ in
             if let value = Value(rawValue: text.lowercased()) ?? also[text.lowercased()] { return .success(value) }
@@ -101,13 +107,13 @@ extension Rule where Value: RawRepresentable<String> & CaseIterable {
 
 extension Rule where Value == String {
     /// The name of a server or client.
-    static let processName = Rule("a name", example: "worker-1") { text, _ in
+    package static let processName = Rule("a name", example: "worker-1") { text, _ in
         if let name = Names.processName(text) { return .success(name) }
         return .failure(nameComplaint(text, "letters, digits, hyphens and dots, at most \(Names.longest) bytes"))
     }
 
     /// The name of a service or an exposure.
-    static let label = Rule("a name", example: "kubelet") { text, _ in
+    package static let label = Rule("a name", example: "kubelet") { text, _ in
         if let name = Names.label(text) { return .success(name) }
         return .failure(nameComplaint(text, "letters, digits and hyphens, at most 63 bytes"))
     }
@@ -117,7 +123,7 @@ extension Rule where Value == String {
     }
 
     /// A file or directory.
-    static func path(_ example: String) -> Rule {
+    package static func path(_ example: String) -> Rule {
         Rule("a path", example: example) { text, _ in
             if PrintableText.looksLikeSecret(text), !text.contains("/") {
                 return .failure(Complaint(wrong: "this looks like the secret itself, not like the path of a file"))
@@ -131,25 +137,25 @@ extension Rule where Value == String {
     }
 
     /// The path of a Unix socket, which the system bounds (`sun_path`).
-    static let socketPath = Rule("a path of at most 107 bytes", example: "/run/gotunnel/server.sock") { text in
+    package static let socketPath = Rule("a path of at most 107 bytes", example: "/run/gotunnel/server.sock") { text in
         (1...107).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }
             ? text : nil
     }
 
     /// One argument of a command.
-    static let argument = Rule("text", example: "/usr/local/bin/take-address") { text in
+    package static let argument = Rule("text", example: "/usr/local/bin/take-address") { text in
         (1...4_096).contains(text.utf8.count) && !text.utf8.contains(0) ? text : nil
     }
 
     /// A path of an HTTP request.
-    static let httpPath = Rule("a path that starts with /", example: "/readyz") { text in
+    package static let httpPath = Rule("a path that starts with /", example: "/readyz") { text in
         text.hasPrefix("/") && text.utf8.count <= 1_024 && text.utf8.allSatisfy { (0x21...0x7e).contains($0) } ? text : nil
     }
 }
 
 extension Rule where Value == Secret {
     /// A secret written in the file. Its text appears in no message.
-    static let secret = Rule("a token", example: "\"...\" (gotunnelctl token new)", isSecret: true) { text, _ in
+    package static let secret = Rule("a token", example: "\"...\" (gotunnelctl token new)", isSecret: true) { text, _ in
         guard (1...1_024).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             return .failure(
                 Complaint(
@@ -164,10 +170,10 @@ extension Rule where Value == Secret {
 
 extension Rule where Value == HostPort {
     /// An address to dial.
-    static func address(_ example: String) -> Rule { rule(example, allowingAnyHost: false) }
+    package static func address(_ example: String) -> Rule { rule(example, allowingAnyHost: false) }
 
     /// An address to listen on; `:17000` means every IPv4 address.
-    static func listenAddress(_ example: String) -> Rule { rule(example, allowingAnyHost: true) }
+    package static func listenAddress(_ example: String) -> Rule { rule(example, allowingAnyHost: true) }
 
     private static func rule(_ example: String, allowingAnyHost: Bool) -> Rule {
         Rule("host:port", example: "\"\(example)\"") { text, _ in
@@ -187,15 +193,15 @@ extension Rule where Value == HostPort {
 }
 
 extension Rule where Value == IPAddress {
-    static let ipAddress = Rule("an IP address", example: "\"127.0.0.1\"", reading: { IPAddress($0) })
+    package static let ipAddress = Rule("an IP address", example: "\"127.0.0.1\"", reading: { IPAddress($0) })
 }
 
 extension Rule where Value == Host {
-    static let host = Rule("a host name or an IP address", example: "\"10.1.0.5\"", reading: { Host($0) })
+    package static let host = Rule("a host name or an IP address", example: "\"10.1.0.5\"", reading: { Host($0) })
 }
 
 extension Rule where Value == CIDR {
-    static let cidr = Rule("a range of addresses", example: "\"10.244.0.0/16\"") { text, _ in
+    package static let cidr = Rule("a range of addresses", example: "\"10.244.0.0/16\"") { text, _ in
         if let cidr = CIDR(text) { return .success(cidr) }
         if let address = IPAddress(text) { return .failure(Complaint(right: "\"\(address)/\(address.bytes.count * 8)\"")) }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -211,7 +217,7 @@ extension Rule where Value == CIDR {
 }
 
 extension Rule where Value == PortRange {
-    static let portRange = Rule("a port or a range of ports", example: "\"20000-20999\"") { text, _ in
+    package static let portRange = Rule("a port or a range of ports", example: "\"20000-20999\"") { text, _ in
         if let range = PortRange(text) { return .success(range) }
         let ends = text.split(separator: "-").compactMap { Int($0) }
         if ends.count == 2, ends[0] > ends[1], let turned = PortRange("\(ends[1])-\(ends[0])") {
@@ -223,11 +229,11 @@ extension Rule where Value == PortRange {
 }
 
 extension Rule where Value == NamePattern {
-    static let pattern = Rule("a name or a pattern such as k8s-*", example: "\"k8s-*\"", reading: { NamePattern($0) })
+    package static let pattern = Rule("a name or a pattern such as k8s-*", example: "\"k8s-*\"", reading: { NamePattern($0) })
 }
 
 extension Rule where Value == CertificatePin {
-    static let pin = Rule("the SHA-256 of a certificate (64 hex digits)", example: "the pin from gotunnelctl token join") {
+    package static let pin = Rule("the SHA-256 of a certificate (64 hex digits)", example: "the pin from gotunnelctl token join") {
         text in
         CertificatePin(text)
     }

@@ -1,9 +1,9 @@
 /// A value with the place it was read from, for checks that compare several.
-struct Found<Value: Sendable>: Sendable {
-    let value: Value
-    let line: Int
+package struct Found<Value: Sendable>: Sendable {
+    package let value: Value
+    package let line: Int
     /// The key path.
-    let path: String
+    package let path: String
 }
 
 extension Found: Equatable where Value: Equatable {}
@@ -11,16 +11,16 @@ extension Found: Equatable where Value: Equatable {}
 /// Reads one mapping of the file. It remembers which keys it was asked for: `finish` reports the others as unknown.
 ///
 /// Every method returns nil both when the key is absent and when its value is wrong; a wrong one is in the report.
-final class Section {
-    let path: String
+package final class Section {
+    package let path: String
     /// The line of the section's key.
-    let line: Int
-    let report: Report
+    package let line: Int
+    package let report: Report
     private let entries: [ConfigNode.Entry]
     private var known: [String] = []
 
     /// Nil when the node is not a mapping (reported). An empty node counts as an empty mapping.
-    init?(_ node: ConfigNode, path: String, line: Int, report: Report) {
+    package init?(_ node: ConfigNode, path: String, line: Int, report: Report) {
         self.path = path
         self.line = line
         self.report = report
@@ -40,7 +40,7 @@ final class Section {
     }
 
     /// The path of a key of this section; a key that is not a plain word is quoted, a secret hidden.
-    func keyPath(_ key: String) -> String {
+    package func keyPath(_ key: String) -> String {
         let isPlain =
             !key.isEmpty && !PrintableText.looksLikeSecret(key)
             && key.utf8.allSatisfy { Names.isLetterOrDigit($0) || "_-".utf8.contains($0) }
@@ -49,10 +49,10 @@ final class Section {
     }
 
     /// Whether the file has the key, with a value or not.
-    func has(_ key: String) -> Bool { entries.contains { $0.key == key } }
+    package func has(_ key: String) -> Bool { entries.contains { $0.key == key } }
 
     /// Whether a key has a list with at least one item, good or not.
-    func hasItems(_ key: String) -> Bool {
+    package func hasItems(_ key: String) -> Bool {
         guard let entry = entries.last(where: { $0.key == key }), case .list(let items) = entry.value.content else {
             return false
         }
@@ -60,10 +60,10 @@ final class Section {
     }
 
     /// The line of a key, or of the section.
-    func line(of key: String) -> Int { entries.first { $0.key == key }?.line ?? line }
+    package func line(of key: String) -> Int { entries.first { $0.key == key }?.line ?? line }
 
     /// The keys of this section, in the file's order.
-    var keys: [String] { entries.map(\.key) }
+    package var keys: [String] { entries.map(\.key) }
 
     private func entry(_ key: String) -> ConfigNode.Entry? {
         if !known.contains(key) { known.append(key) }
@@ -71,7 +71,7 @@ final class Section {
     }
 
     /// The node of a key that has a value, for keys that take more than one form.
-    func node(_ key: String) -> ConfigNode? {
+    package func node(_ key: String) -> ConfigNode? {
         guard let entry = entry(key), case let value = entry.value else { return nil }
         if case .nothing = value.content { return nil }
         return value
@@ -80,7 +80,7 @@ final class Section {
     // MARK: Scalars
 
     /// The value of a key by a rule, with its place.
-    func found<Value>(_ key: String, _ rule: Rule<Value>) -> Found<Value>? {
+    package func found<Value>(_ key: String, _ rule: Rule<Value>) -> Found<Value>? {
         guard let entry = entry(key) else { return nil }
         if case .nothing = entry.value.content {
             report.problem(entry.line, keyPath(key), "it has no value", "write \(key): \(rule.example), or remove the line")
@@ -90,7 +90,7 @@ final class Section {
     }
 
     /// The value of a key by a rule.
-    func value<Value>(_ key: String, _ rule: Rule<Value>) -> Value? { found(key, rule)?.value }
+    package func value<Value>(_ key: String, _ rule: Rule<Value>) -> Value? { found(key, rule)?.value }
 
     private func apply<Value>(_ rule: Rule<Value>, to node: ConfigNode, path: String, mendingAs prefix: String) -> Found<Value>? {
         guard case .text(let text, let quoted) = node.content else {
@@ -109,7 +109,7 @@ final class Section {
     // MARK: Lists
 
     /// The good items of a list; nil when the key is absent (an empty value is an empty list).
-    func list<Value>(_ key: String, _ rule: Rule<Value>, example: String? = nil, most: Int = 1_000) -> [Found<Value>]? {
+    package func list<Value>(_ key: String, _ rule: Rule<Value>, example: String? = nil, most: Int = 1_000) -> [Found<Value>]? {
         guard let items = items(key, example: example ?? "[\(rule.example)]", most: most) else { return nil }
         return items.enumerated().compactMap { index, node in
             apply(rule, to: node, path: "\(keyPath(key))[\(index)]", mendingAs: "")
@@ -117,7 +117,7 @@ final class Section {
     }
 
     /// As `list`, for a key that also takes one value without brackets.
-    func oneOrMore<Value>(_ key: String, _ rule: Rule<Value>, most: Int = 1_000) -> [Found<Value>]? {
+    package func oneOrMore<Value>(_ key: String, _ rule: Rule<Value>, most: Int = 1_000) -> [Found<Value>]? {
         if let entry = entry(key), case .list = entry.value.content { return list(key, rule, most: most) }
         return found(key, rule).map { [$0] }
     }
@@ -140,13 +140,13 @@ final class Section {
     // MARK: Sections within
 
     /// The mapping under a key; nil when absent or not a mapping.
-    func section(_ key: String) -> Section? {
+    package func section(_ key: String) -> Section? {
         guard let entry = entry(key) else { return nil }
         return Section(entry.value, path: keyPath(key), line: entry.line, report: report)
     }
 
     /// The mappings of a list; nil when the key is absent.
-    func sections(_ key: String, example: String, most: Int = 1_000) -> [Section]? {
+    package func sections(_ key: String, example: String, most: Int = 1_000) -> [Section]? {
         guard let items = items(key, example: "[\(example)]", most: most) else { return nil }
         return items.enumerated().compactMap { index, node in
             let path = "\(keyPath(key))[\(index)]"
@@ -157,7 +157,7 @@ final class Section {
     }
 
     /// Every entry of this section as a section of its own, for mappings whose keys are names that the user chose.
-    func named() -> [(key: Found<String>, section: Section)] {
+    package func named() -> [(key: Found<String>, section: Section)] {
         known = entries.map(\.key)
         return entries.filter { $0.firstLine == nil }.compactMap { entry in
             let path = keyPath(entry.key)
@@ -169,7 +169,7 @@ final class Section {
     // MARK: The end
 
     /// Reports every key that nothing asked for. `elsewhere` names a better place for a key, if there is one.
-    func finish(elsewhere: (String) -> String? = { _ in nil }) {
+    package func finish(elsewhere: (String) -> String? = { _ in nil }) {
         let present = Set(entries.map(\.key))
         let candidates = known.filter { !present.contains($0) }
         for entry in entries where !known.contains(entry.key) {
@@ -193,7 +193,7 @@ final class Section {
 
 extension Report {
     /// Reports each value that an earlier one of the list equals, or collides with.
-    func duplicates<Value>(_ found: [Found<Value>], what: String, mend: String, same: (Value, Value) -> Bool) {
+    package func duplicates<Value>(_ found: [Found<Value>], what: String, mend: String, same: (Value, Value) -> Bool) {
         // Lists are short (at most 1000, by the section reader), so comparing all pairs is cheap.
         for (index, later) in found.enumerated() {
             guard let earlier = found[..<index].first(where: { same($0.value, later.value) }) else { continue }

@@ -1,7 +1,7 @@
 import Yams
 
 /// Turns the text of a configuration file into `ConfigNode`s, bounded in size, depth and in what aliases can multiply.
-struct ConfigDocument {
+package struct ConfigDocument {
     /// The deepest nesting accepted; a real configuration has six levels.
     static let deepest = 32
     /// The most parts, counted after aliases are followed.
@@ -12,7 +12,7 @@ struct ConfigDocument {
     private static let duplicateMark = "gotunnel-duplicate-key-"
 
     /// The root, or nil when the file cannot be read as YAML (the report says why).
-    static func parse(_ original: String, report: Report) -> ConfigNode? {
+    package static func parse(_ original: String, report: Report) -> ConfigNode? {
         let text = normalised(original)
         if let line = lineOfAliasTooMany(text) {
             report.problem(line, nil, "more than \(mostAliases) YAML aliases (*name)", "write the values out")

@@ -1,16 +1,16 @@
 /// A part of a configuration file, with the line it stands on. The rest of the module sees this instead of the YAML library.
-struct ConfigNode {
+package struct ConfigNode {
     /// One `key: value` of a mapping.
-    struct Entry {
-        let key: String
+    package struct Entry {
+        package let key: String
         /// The line of the key, from 1.
-        let line: Int
-        let value: ConfigNode
+        package let line: Int
+        package let value: ConfigNode
         /// The line of the entry with the same key above it in the same mapping, if there is one.
-        let firstLine: Int?
+        package let firstLine: Int?
     }
 
-    enum Content {
+    package enum Content {
         /// Nothing, `~` or `null`.
         case nothing
         /// A scalar; `quoted` tells `"8"` from `8`.
@@ -19,12 +19,12 @@ struct ConfigNode {
         case mapping([Entry])
     }
 
-    let content: Content
+    package let content: Content
     /// The line on which it starts, from 1.
-    let line: Int
+    package let line: Int
 
     /// What a message says was found here: `"two"`, `12`, `a list`, `a mapping`, `nothing`.
-    var shown: String {
+    package var shown: String {
         switch content {
         case .nothing: "nothing"
         case .list: "a list"

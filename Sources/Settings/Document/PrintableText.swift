@@ -16,12 +16,12 @@ package enum PrintableText {
     }
 
     /// A value as a message quotes it: in double quotes, bounded, and hidden when it may be a secret put in the wrong place.
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         looksLikeSecret(text) ? "<secret>" : "\"\(clean(text, limit: longestValue))\""
     }
 
     /// Whether a text has the shape of a token, so that a token written under a wrong key is not repeated in a message.
-    static func looksLikeSecret(_ text: String) -> Bool {
+    package static func looksLikeSecret(_ text: String) -> Bool {
         if text.contains("gt1_") { return true }
         var run = 0
         for byte in text.utf8 {
@@ -33,7 +33,7 @@ package enum PrintableText {
     }
 
     /// The candidate that `word` was probably meant to be: at most a third of its letters differ (swaps count once).
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    package static func nearest(to word: String, among candidates: [String]) -> String? {
         guard word.utf8.count <= 64 else { return nil }
         let typed = word.lowercased()
         let allowed = max(1, typed.count / 3)

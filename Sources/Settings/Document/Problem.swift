@@ -73,37 +73,37 @@ package struct SettingsError: Error, Sendable, Equatable, CustomStringConvertibl
 }
 
 /// Collects what a file's decoding finds. A class, because every reader of a part of the file adds to the same list.
-final class Report {
+package final class Report {
     /// The most problems kept of one file.
     static let limit = 20
 
-    let file: String
-    private(set) var problems: [Problem] = []
+    package let file: String
+    package private(set) var problems: [Problem] = []
     private(set) var notices: [Notice] = []
 
     /// How many were found, kept or not: a file of 1 MiB can hold 100 000.
     private(set) var count = 0
 
-    init(file: String) {
+    package init(file: String) {
         self.file = file
     }
 
     /// Whether further problems are only counted. The bound is above `limit`, since problems come in another order than lines.
     var isFull: Bool { problems.count >= 1_000 }
 
-    func problem(_ line: Int, _ key: String?, _ wrong: String, _ mend: String) {
+    package func problem(_ line: Int, _ key: String?, _ wrong: String, _ mend: String) {
         count += 1
         guard !isFull else { return }
         problems.append(Problem(file: file, line: line, key: key, wrong: wrong, mend: mend))
     }
 
-    func notice(_ line: Int, _ key: String, _ text: String) {
+    package func notice(_ line: Int, _ key: String, _ text: String) {
         guard notices.count < 50 else { return }
         notices.append(Notice(file: file, line: line, key: key, text: text))
     }
 
     /// Throws all that was found, in the order of lines; returns when nothing was.
-    func throwIfAnything() throws(SettingsError) {
+    package func throwIfAnything() throws(SettingsError) {
         guard count > 0 else { return }
         let ordered = problems.enumerated().sorted { ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset) }
         throw SettingsError(ordered.prefix(Self.limit).map(\.element), omitted: max(0, count - Self.limit))
