@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help setup build demo test bench continuity cluster simulate simulate-long mutants test-systemd upgrade lint clean install uninstall deb deb-upgrade
+.PHONY: help setup build demo test bench continuity cluster chaos chaos-long chaos-mutants simulate simulate-long mutants test-systemd upgrade lint clean install uninstall deb deb-upgrade
 
 help:  ## lists the targets (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,23 @@ continuity: build  ## takes servers away under traffic and judges what is notice
 cluster: build  ## kills, stops and cuts off servers of a cluster and measures it (CLUSTER="--only leader ...")
 	@scripts/setup continuity
 	@bin/gotunnel-chaos cluster $(CLUSTER)
+
+chaos: build  ## rehearses failures under an apiserver's traffic, five scenarios in about five minutes
+	@scripts/setup chaos
+	@scripts/chaos short
+
+chaos-long: build  ## every scenario for two minutes, then everything at once for an hour (needs root for all)
+	@scripts/setup chaos
+	@scripts/setup test
+	@swift build --build-tests
+	@scripts/chaos long
+
+chaos-mutants:  ## breaks the programs on purpose: each fault has to be noticed by a scenario
+	@scripts/setup chaos
+	@scripts/setup test
+	@scripts/build
+	@swift build --build-tests
+	@scripts/chaos mutants
 
 simulate: build  ## runs simulated clusters under faults (SIMULATE="--seeds 300 ...")
 	@bin/gotunnel-chaos simulate $(SIMULATE)

@@ -150,6 +150,7 @@ package final class GotunnelServer: Service {
         await self.stop()
         await checks.value
         try await self.group.shutdownGracefully()
+        await self.cluster.end()
         if let trouble { throw StartupError("\(trouble)", .unavailable) }
     }
 

@@ -26,7 +26,7 @@ package struct ChaosReport: Sendable {
 
         var scenario: Scenario
         var seed: UInt64
-        var duration_seconds: Double
+        var durationSeconds: Double
         var date: String
         var command: String
         var machine: [String: String]
@@ -38,7 +38,7 @@ package struct ChaosReport: Sendable {
     package func write(to folder: String) throws {
         let results = Results(
             scenario: .init(name: self.outcome.scenario.name, title: self.outcome.scenario.title), seed: self.outcome.seed,
-            duration_seconds: self.outcome.duration.inSeconds, date: self.day, command: self.command,
+            durationSeconds: self.outcome.duration.inSeconds, date: self.day, command: self.command,
             machine: ["description": self.machine, "version": self.version], verdicts: self.outcome.verdicts,
             evidence: self.outcome.evidence)
         let encoder = JSONEncoder()

@@ -233,7 +233,8 @@ extension Rule where Value == NamePattern {
 }
 
 extension Rule where Value == CertificatePin {
-    package static let pin = Rule("the SHA-256 of a certificate (64 hex digits)", example: "the pin from gotunnelctl token join") {
+    package static let pin = Rule("the SHA-256 of a certificate (64 hex digits)", example: "the pin from gotunnelctl token join")
+    {
         text in
         CertificatePin(text)
     }

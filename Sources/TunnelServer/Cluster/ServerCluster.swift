@@ -93,13 +93,15 @@ final class ServerCluster: Sendable {
         try? await Task.sleep(for: .milliseconds(20))
     }
 
-    /// Says good-bye to the peers and ends the control plane.
+    /// Says good-bye to the peers.
     func stop() async {
         await self.context.cluster.stop()
-        // The good-byes are on their way; a moment lets them leave before the loop ends.
+        // The good-byes are on their way; a moment lets them leave.
         try? await Task.sleep(for: .milliseconds(20))
-        try? await self.group.shutdownGracefully()
     }
+
+    /// Ends the control plane's loop. To be called when nothing is left that could tell it something: sessions that end do.
+    func end() async { try? await self.group.shutdownGracefully() }
 }
 
 extension ServerSettings {
