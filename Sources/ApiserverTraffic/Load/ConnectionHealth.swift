@@ -11,6 +11,8 @@ final class ConnectionHealth: ChannelInboundHandler {
     static let silence = TimeAmount.seconds(5)
     static let patience = TimeAmount.seconds(5)
 
+    /// The other end takes no more streams (GOAWAY).
+    private(set) var isLeaving = false
     private var last = NIODeadline.now()
     private var isAsking = false
     private var task: RepeatedTask?
@@ -41,6 +43,15 @@ final class ConnectionHealth: ChannelInboundHandler {
     fileprivate func noteLife() {
         self.last = .now()
         self.isAsking = false
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .goAway(_, let code, _) = self.unwrapInboundIn(data).payload {
+            self.isLeaving = true
+            // In order, the streams that there are finish; otherwise nothing more comes.
+            if code != .noError { context.close(promise: nil) }
+        }
+        context.fireChannelRead(data)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.task?.cancel() }

@@ -8,19 +8,33 @@ final class ExchangeHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private var waiting: [Exchange]
     private var current: Exchange?
-    /// Whether the connection ends with its last exchange.
-    private let isSingle: Bool
+    /// What the channel does when an exchange is over.
+    private let after: After
     private var context: ChannelHandlerContext?
 
+    private enum After {
+        case next
+        case close
+        /// A stream ends by itself when both ends have said their last; to close it before would be to reset it.
+        case nothing
+    }
+
+    /// For a connection of its own.
     init(_ exchange: Exchange) {
         self.waiting = [exchange]
-        self.isSingle = true
+        self.after = .close
+    }
+
+    /// For a stream of its own.
+    init(onStream exchange: Exchange) {
+        self.waiting = [exchange]
+        self.after = .nothing
     }
 
     /// For a connection that is kept.
     init() {
         self.waiting = []
-        self.isSingle = false
+        self.after = .next
     }
 
     /// How many are made or to be made.
@@ -58,7 +72,11 @@ final class ExchangeHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.current?.read(part)
         guard case .end = part else { return }
         self.current = nil
-        if self.isSingle { context.close(promise: nil) } else { self.advance() }
+        switch self.after {
+        case .next: self.advance()
+        case .close: context.close(promise: nil)
+        case .nothing: break
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -205,7 +205,7 @@ final class LoadWork {
         self.underWay[kind, default: 0] += 1
         guard self.underWay[kind, default: 0] <= Self.mostUnderWay else { return exchange.end("too many are under way") }
         if isShared {
-            self.shared?.stream(with: ExchangeHandler(exchange)) { exchange.end(Trouble.text($0)) }
+            self.shared?.stream(with: ExchangeHandler(onStream: exchange)) { exchange.end(Trouble.text($0)) }
         } else if kind == .get {
             self.kept?.make(exchange)
         } else {

@@ -7,7 +7,7 @@ final class SharedConnection {
     private enum State {
         case none
         case connecting
-        case up(any Channel, NIOHTTP2Handler.StreamMultiplexer)
+        case up(any Channel, NIOHTTP2Handler.StreamMultiplexer, ConnectionHealth)
     }
 
     typealias Outcome = Result<NIOHTTP2Handler.StreamMultiplexer, any Error>
@@ -25,7 +25,9 @@ final class SharedConnection {
 
     /// Gives the connection when there is one, or says why there is none.
     func use(_ body: @escaping (Outcome) -> Void) {
-        if case .up(let channel, let multiplexer) = self.state, channel.isActive { return body(.success(multiplexer)) }
+        if case .up(let channel, let multiplexer, let health) = self.state, channel.isActive, !health.isLeaving {
+            return body(.success(multiplexer))
+        }
         guard !self.isClosed, self.waiting.count < Self.mostWaiting else {
             return body(.failure(TrafficTrouble("too much waits for a connection")))
         }
@@ -42,13 +44,14 @@ final class SharedConnection {
     private func dial() {
         guard !self.isClosed else { return }
         self.notBefore = .now() + self.backoff.next()
-        self.dialer.connectShared(ConnectionHealth()).assumeIsolated().whenComplete { result in
+        let health = ConnectionHealth()
+        self.dialer.connectShared(health).assumeIsolated().whenComplete { result in
             switch result {
             case .success((let channel, let multiplexer)):
-                self.state = .up(channel, multiplexer)
+                self.state = .up(channel, multiplexer, health)
                 self.backoff.reset()
                 channel.closeFuture.assumeIsolated().whenComplete { _ in
-                    if case .up(let present, _) = self.state, present === channel { self.state = .none }
+                    if case .up(let present, _, _) = self.state, present === channel { self.state = .none }
                 }
                 self.answer(.success(multiplexer))
             case .failure(let error):
@@ -66,7 +69,7 @@ final class SharedConnection {
 
     func close() {
         self.isClosed = true
-        if case .up(let channel, _) = self.state { channel.close(promise: nil) }
+        if case .up(let channel, _, _) = self.state { channel.close(promise: nil) }
         self.answer(.failure(ChannelError.alreadyClosed))
     }
 
