@@ -25,6 +25,8 @@ package enum ClusterMutant: String, CaseIterable, Sendable {
     case quorumOfLiveView
     /// A server without its disk votes as if it were the old one.
     case voteWithoutDisk
+    /// One vote is enough to lead, one answer to go on leading.
+    case leadAlone
 }
 
 /// A fault that is put in on purpose, in builds made for tests; elsewhere there is none.

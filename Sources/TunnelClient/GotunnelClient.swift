@@ -63,7 +63,8 @@ package final class GotunnelClient: Service {
         let servers = LearnedServersFile(directory: settings.stateDirectory)
         let worker = try await loop.submit {
             let dialer = try ClientCredentials.dialer(settings, surroundings, party: party, eventLoop: loop)
-            let environment = TransportEnvironment(eventLoop: loop, budget: budget, metrics: metrics)
+            let environment = TransportEnvironment(
+                eventLoop: loop, budget: budget, metrics: metrics, isHedging: !Faults.isOn(.hedgingOff))
             LoopLag.watch(environment)
             let worker = ClientWorker(
                 settings: settings, dialer: dialer, servers: servers, exposures: exposures, environment: environment,

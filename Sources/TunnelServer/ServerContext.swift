@@ -127,6 +127,7 @@ struct ServerRules: Sendable {
         self.session.streams = settings.limits.streamsPerClient
         self.session.bandwidth = settings.limits.bandwidthPerClient
         self.session.resumeWindow = settings.resumeWindow.alone
+        Faults.apply(to: &self.session)
     }
 }
 

@@ -1,3 +1,4 @@
+import Daemon
 import Identity
 import Logging
 import NIOCore
@@ -29,7 +30,8 @@ final class ServerLoop: LinkHost {
     ) {
         self.context = context
         self.index = index
-        let environment = TransportEnvironment(eventLoop: eventLoop, budget: context.budget, metrics: context.metrics)
+        let environment = TransportEnvironment(
+            eventLoop: eventLoop, budget: context.budget, metrics: context.metrics, isHedging: !Faults.isOn(.hedgingOff))
         self.environment = environment
         let way = WeakLoop()
         self.ports = LoopPorts(

@@ -133,7 +133,7 @@ package struct Session: Sendable {
     /// A link carries the session from now on. `peerReceived` is the peer's count from the handshake.
     package mutating func attach(peerReceived: UInt64, now: Moment) throws(WireError) {
         let isResume = self.detachedAt != nil
-        try self.replay.rewind(to: peerReceived)
+        try self.replay.rewind(to: isResume ? self.believed(peerReceived) : peerReceived)
         if isResume {
             self.resumes += 1
             self.replayedBytes += self.replay.unacknowledged
@@ -143,6 +143,16 @@ package struct Session: Sendable {
         self.acks.linkAttached(self.received)
         self.heartbeat.linkAttached(now: now)
         if self.isWindowUnsaid { self.sayResumeWindow() }
+    }
+
+    /// What the peer has received, as far as this build tells the truth.
+    private func believed(_ peerReceived: UInt64) -> UInt64 {
+        #if FAULTS
+        let error = self.configuration.resumeError
+        if error > 0 { return min(peerReceived + UInt64(error), self.replay.sent) }
+        if error < 0 { return max(peerReceived - min(peerReceived, UInt64(-error)), self.replay.acknowledged) }
+        #endif
+        return peerReceived
     }
 
     /// The link is gone; streams stay.

@@ -35,6 +35,11 @@ package struct SessionConfiguration: Sendable {
     /// An acknowledgement waits at most this long …
     package var acknowledgementDelay: Duration = .milliseconds(20)
 
+    #if FAULTS
+    /// So many bytes too much (or too few, below zero) are taken as received by the other end when a session is resumed.
+    package var resumeError = 0
+    #endif
+
     package init() {}
 
     /// … or for this many received bytes.

@@ -71,7 +71,10 @@ enum TrafficJudge {
                     $0.number != fault.number && $0.began <= end && ($0.ended ?? $0.there) > end
                 })
             else { continue }
-            let bad = all.last { $0.t > end && $0.t < next && ($0.what == .failed || ($0.took ?? 0) > Self.slow + control) }
+            let bad = all.last {
+                // One that was still under way when the next fault came may have suffered from that.
+                $0.t > end && $0.t + ($0.took ?? 0) < next && ($0.what == .failed || ($0.took ?? 0) > Self.slow + control)
+            }
             guard let bad else { continue }
             longest = max(longest, bad.t - end)
             if bad.t - end > limit.inSeconds {

@@ -69,10 +69,13 @@ enum LinkRules {
         case .cutOneWay(let one, let other): ["\(self.way(one, other)) ether type ip drop"]
         case .isolate(let host): ["iifname \(self.ports(host)) drop", "oifname \(self.ports(host)) drop"]
         case .loss(let host, let share):
-            ["oifname \(self.ports(host)) numgen random mod 100000 < \(Int((share * 100_000).rounded())) drop"]
+            // A chance of all is none that the kernel takes.
+            [share > 0.99999 ? "oifname \(self.ports(host)) drop" : "oifname \(self.ports(host)) \(self.chance(share)) drop"]
         case .rate, .delay: []
         }
     }
+
+    private static func chance(_ share: Double) -> String { "numgen random mod 100000 < \(Int((share * 100_000).rounded()))" }
 
     private static func way(_ from: Int, _ to: Int) -> String { "iifname \(self.ports(from)) oifname \(self.ports(to))" }
 }

@@ -47,7 +47,8 @@ package final class SmallDisk: Sendable {
         ])
     }
 
-    /// Fills it to the last byte, and again whatever others free there, until `free` was called as often.
+    /// Fills it to the last page of memory, and again whatever others free there, until `free` was called as often. (A file
+    /// whose last page is not full may still fill that.)
     package func fill() throws {
         try self.state.withLock { state in
             guard !state.isGone else { throw StageError("\(self.path) is no disk any more") }

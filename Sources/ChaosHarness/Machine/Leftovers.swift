@@ -89,7 +89,7 @@ package final class Leftovers: Sendable {
     }
 
     /// Makes the folder for this user alone. One that others may write to is refused: what it says is done.
-    private static func makeFolder(_ path: String) throws {
+    static func makeFolder(_ path: String) throws {
         try? FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var facts = stat()

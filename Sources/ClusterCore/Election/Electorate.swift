@@ -48,12 +48,15 @@ package struct Electorate: Sendable {
         return self.voters.contains(voter)
     }
 
+    /// How many voters have to agree.
+    var quorum: Int { self.mutation(.leadAlone) ? 1 : self.voters.quorum }
+
     /// Whether those are enough to lead.
     func isEnough(_ grants: some Collection<Voter>) -> Bool {
         guard self.isFounded else {
             // A founder that voted, lost its disk and voted again is still one.
             return self.founders.map { Set(grants.map(\.name)).count >= $0.count } ?? false
         }
-        return grants.count { self.includes($0) } >= self.voters.quorum
+        return grants.count { self.includes($0) } >= self.quorum
     }
 }

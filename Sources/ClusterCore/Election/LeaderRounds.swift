@@ -47,7 +47,7 @@ struct LeaderRounds: Equatable, Sendable {
     mutating func settle(_ own: Voter, _ electorate: Electorate) -> Bool {
         var rounds = electorate.voters.voters.map { $0 == own ? self.last : self.answered[$0] ?? 0 }
         rounds.sort(by: >)
-        let needed = electorate.voters.quorum
+        let needed = electorate.quorum
         guard rounds.count >= needed, rounds[needed - 1] > self.confirmed else { return false }
         self.confirmed = rounds[needed - 1]
         if let sent = self.sentAt[self.confirmed] { self.confirmedSince = sent }

@@ -1,8 +1,10 @@
+import TunnelSession
+
 #if canImport(Glibc)
 import Glibc
 #endif
 
-/// What tests break on purpose between two processes; nothing in a release. Chosen by `$GOTUNNEL_FAULT`.
+/// What tests break on purpose; nothing in a release. Chosen by `$GOTUNNEL_FAULT`: names with commas between.
 package enum Faults {
     package enum Name: String, Sendable {
         /// The process dies when everything is frozen and nothing is handed over.
@@ -15,11 +17,24 @@ package enum Faults {
         case loseSockets = "lose-all-sockets"
         /// The next program reads another format.
         case otherFormat = "other-format"
+        /// A second session is never asked for a stream that the first one does not accept in time.
+        case hedgingOff = "hedging-off"
+        /// A resumed session leaves out a byte.
+        case resumeOffByOne = "resume-off-by-one"
+        /// A resumed session sends a byte twice.
+        case resumeRepeats = "resume-repeats"
+        /// One vote is enough to lead.
+        case twoLeaders = "two-leaders"
+        /// A link that is silent is never taken for dead.
+        case heartbeatOff = "heartbeat-off"
+        /// The service manager is told of life whatever hangs.
+        case watchdogAlwaysFed = "watchdog-always-fed"
     }
 
     package static func isOn(_ name: Name) -> Bool {
         #if FAULTS
-        return getenv("GOTUNNEL_FAULT").map { String(cString: $0) == name.rawValue } ?? false
+        guard let value = getenv("GOTUNNEL_FAULT") else { return false }
+        return String(cString: value).split(separator: ",").contains { $0 == name.rawValue }
         #else
         return false
         #endif
@@ -37,5 +52,16 @@ package enum Faults {
         byte ^= 0x10
         pwrite(file.descriptor, &byte, 1, middle)
         lseek(file.descriptor, 0, SEEK_SET)
+    }
+}
+
+extension Faults {
+    /// Breaks what sessions do, where that was chosen.
+    package static func apply(to configuration: inout SessionConfiguration) {
+        #if FAULTS
+        if Self.isOn(.heartbeatOff) { configuration.heartbeatTimeout = .seconds(86_400) }
+        if Self.isOn(.resumeOffByOne) { configuration.resumeError = 1 }
+        if Self.isOn(.resumeRepeats) { configuration.resumeError = -1 }
+        #endif
     }
 }

@@ -283,6 +283,7 @@ extension ClientSettings {
         configuration.heartbeatInterval = self.heartbeatInterval
         configuration.heartbeatTimeout = self.heartbeatTimeout
         configuration.resumeWindow = self.resumeWindow.alone
+        Faults.apply(to: &configuration)
         return configuration
     }
 }

@@ -29,7 +29,8 @@ struct ClusterPlan {
                 name: settings.name, id: id, instance: instance, addresses: settings.clusterAddresses,
                 peers: settings.cluster?.peers.map(\.peerAddress) ?? [],
                 electionTimeout: settings.cluster?.electionTimeout ?? .milliseconds(100),
-                ports: ranges ?? AccessPolicy.defaultPickedPorts, software: software),
+                ports: ranges ?? AccessPolicy.defaultPickedPorts, software: software,
+                mutation: Mutation(Faults.isOn(.twoLeaders) ? .leadAlone : nil)),
             stored: stored, file: file)
     }
 

@@ -52,7 +52,10 @@ package struct HedgedOpener: Sendable {
     /// How many connections may wait for a session at a time.
     package static let holdCount = 1_024
 
-    package init() {}
+    /// Whether a second path is asked when the first one does not answer in time; tests switch it off.
+    private let isHedging: Bool
+
+    package init(isHedging: Bool = true) { self.isHedging = isHedging }
 
     package mutating func nextAction() -> Action? { self.actions.popFirst() }
 
@@ -160,6 +163,7 @@ package struct HedgedOpener: Sendable {
 
     private mutating func patienceEnded(_ id: OpeningID, _ attempt: Attempt, _ now: Moment) {
         if let index = self.attempt(id, attempt.path) { self.openings[id]?.attempts[index].patienceEnds = nil }
+        guard self.isHedging else { return }
         guard attempt.phase == .opening else { return self.hedgeDial(id, now) }
         self.openings[id]?.wantsHedge = true
         var becameSuspect = false

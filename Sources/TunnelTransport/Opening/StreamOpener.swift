@@ -20,7 +20,7 @@ package final class StreamOpener {
         var charged = 0
     }
 
-    package private(set) var opener = HedgedOpener()
+    package private(set) var opener: HedgedOpener
     private let environment: TransportEnvironment
     private var sessions: [PathID: SessionDriver] = [:]
     /// Paths to other servers, which pass the stream on.
@@ -36,7 +36,10 @@ package final class StreamOpener {
     /// Called when a server to which a stream was relayed does not hold the client.
     package var onNotHere: ((PathID) -> Void)?
 
-    package init(environment: TransportEnvironment) { self.environment = environment }
+    package init(environment: TransportEnvironment) {
+        self.environment = environment
+        self.opener = HedgedOpener(isHedging: environment.isHedging)
+    }
 
     // MARK: Connections
 
@@ -96,7 +99,7 @@ package final class StreamOpener {
                 FrozenConnection(
                     id: 0, open: pending.open, isOpenedHere: true, isOpen: false, age: .zero, socket: socket))
         }
-        self.opener = HedgedOpener()
+        self.opener = HedgedOpener(isHedging: self.environment.isHedging)
         return frozen
     }
 

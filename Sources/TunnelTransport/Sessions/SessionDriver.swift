@@ -42,10 +42,13 @@ package struct TransportEnvironment {
     package let pool: BufferPool
     package let budget: MemoryBudget
     package let metrics: TransportMetrics
+    /// See ``HedgedOpener``.
+    let isHedging: Bool
     let sizing = ReadSizing()
 
-    package init(eventLoop: any EventLoop, budget: MemoryBudget, metrics: TransportMetrics) {
+    package init(eventLoop: any EventLoop, budget: MemoryBudget, metrics: TransportMetrics, isHedging: Bool = true) {
         self.eventLoop = eventLoop
+        self.isHedging = isHedging
         self.pool = BufferPool()
         self.budget = budget
         self.metrics = metrics

@@ -1,0 +1,1 @@
+"""What chaos/plot is made of."""
