@@ -150,6 +150,7 @@ let package = Package(
                 "Identity", product("Crypto", "swift-crypto"), product("X509", "swift-certificates"),
                 product("SwiftASN1", "swift-asn1"),
             ], swiftSettings: strict),
+        .testTarget(name: "ChaosCoreTests", dependencies: ["ChaosCore", "Settings"], swiftSettings: strict),
         .testTarget(
             name: "ChaosHarnessTests",
             dependencies: [

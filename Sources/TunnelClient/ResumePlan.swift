@@ -45,6 +45,19 @@ struct ResumePlan: Sendable {
     /// Two refused connections this far apart mean that the process is gone and not coming back by itself.
     private static let secondLook = Duration.milliseconds(200)
 
+    /// Between two dials of a server that does not answer. Short, and not growing: all this is bounded by the session's
+    /// window, and a network that comes back within it should find somebody who dials just then.
+    private static let longestWait = Duration.milliseconds(250)
+    /// An attempt to connect takes at least this long, or so many round trips. The kernel repeats an unanswered SYN after
+    /// 1, 3 and 7 s: one that waited for those would miss a network that comes back in between.
+    private static let shortestPatience = Duration.milliseconds(500)
+    private static let tripsOfPatience = 4
+
+    /// How long an attempt to connect may take.
+    static func patience(roundTrip: Duration?) -> Duration {
+        max(Self.shortestPatience, (roundTrip ?? .zero) * Self.tripsOfPatience)
+    }
+
     /// A link carries the session.
     mutating func connected(now: Moment) {
         self.backoff.reset()
@@ -69,7 +82,7 @@ struct ResumePlan: Sendable {
         case .connectionRefused: return .resume(after: Self.secondLook)
         case .otherInstance: return .replace
         case .unknownSession: return .abandon
-        case .other: return .resume(after: self.backoff.next(using: &rng))
+        case .other: return .resume(after: self.backoff.next(atMost: Self.longestWait, using: &rng))
         }
     }
 }

@@ -83,12 +83,31 @@ import TunnelSession
         #expect(self.plan.lost(now: now) == .zero)
     }
 
-    @Test mutating func whatMayPassIsTriedAgainLaterAndLater() {
-        var waits: [Duration] = []
-        for _ in 0..<12 {
-            guard case .resume(let wait) = self.plan.failed(.other, using: &self.rng) else { return }
-            waits.append(wait)
+    @Test mutating func whatMayPassIsTriedAgainAtMostAQuarterOfASecondLater() {
+        for _ in 0..<40 {
+            guard case .resume(let wait) = self.plan.failed(.other, using: &self.rng) else { return #expect(Bool(false)) }
+            #expect(wait >= .milliseconds(50) && wait <= .milliseconds(250))
         }
-        #expect(waits.count == 12 && waits[0] <= .milliseconds(100) && waits[11] >= .milliseconds(7_500))
     }
+
+    /// A network that is silent for a while and then back: somebody must dial soon after, and not in the pauses of the kernel.
+    @Test mutating func aNetworkThatComesBackIsMetWithinASecondWheneverThatIs() {
+        for _ in 0..<200 {
+            var (now, starts) = (Duration.zero, [Duration.zero])
+            while now < .seconds(5) {
+                guard case .resume(let wait) = self.plan.failed(.other, using: &self.rng) else { return #expect(Bool(false)) }
+                now += ResumePlan.patience(roundTrip: .milliseconds(20)) + wait
+                starts.append(now)
+            }
+            let gaps = zip(starts, starts.dropFirst()).map { $1 - $0 }
+            #expect(gaps.allSatisfy { $0 <= .milliseconds(750) })
+        }
+    }
+
+    @Test func aSlowNetworkIsGivenSomeRoundTrips() {
+        #expect(ResumePlan.patience(roundTrip: nil) == .milliseconds(500))
+        #expect(ResumePlan.patience(roundTrip: .milliseconds(100)) == .milliseconds(500))
+        #expect(ResumePlan.patience(roundTrip: .milliseconds(600)) == .milliseconds(2_400))
+    }
+
 }

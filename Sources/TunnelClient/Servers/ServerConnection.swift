@@ -207,7 +207,11 @@ final class ServerConnection {
     private func dialResume() {
         guard !self.isDialing, !self.isOver, let driver = self.session, let ticket = self.ticket else { return }
         self.isDialing = true
-        self.dialer().dial(host: self.host, port: self.port, ticket: ticket, received: driver.received) { result in
+        let patience = ResumePlan.patience(roundTrip: driver.snapshot().roundTrip)
+        self.dialer().dial(
+            host: self.host, port: self.port, ticket: ticket, received: driver.received,
+            patience: .nanoseconds(patience.wholeNanoseconds)
+        ) { result in
             self.isDialing = false
             guard !self.isOver, !driver.isEnded else {
                 if case .success(let dialed) = result {

@@ -43,10 +43,12 @@ package struct LinkDialer {
 
     /// Dials `host:port`, a name being resolved anew each time. `completion` is called once, on the event loop, where
     /// this must be called too. With `ticket`, the session it is for is to go on; `received` is its count.
-    /// - Parameter vet: asked when the server has said who it is, before anything is proved: nil to go on, else what it
-    ///   is told instead. What it says may not be true at that point.
+    /// - Parameters:
+    ///   - patience: bounds the attempt to connect further.
+    ///   - vet: asked when the server has said who it is, before anything is proved: nil to go on, else what it is told
+    ///     instead. What it says may not be true at that point.
     package func dial(
-        host: String, port: Int, ticket: ResumeTicket? = nil, received: UInt64 = 0,
+        host: String, port: Int, ticket: ResumeTicket? = nil, received: UInt64 = 0, patience: TimeAmount? = nil,
         vet: @escaping (Hello) -> Close? = { _ in nil }, completion: @escaping (Result<DialedLink, HandshakeError>) -> Void
     ) {
         let setup = DialerHandler.Setup(
@@ -56,7 +58,7 @@ package struct LinkDialer {
         let hostName = self.purpose.hostName(of: self.party)
         var bootstrap = ClientBootstrap(group: self.eventLoop)
             .linkOptions()
-            .connectTimeout(self.connectTimeout)
+            .connectTimeout(patience.map { min($0, self.connectTimeout) } ?? self.connectTimeout)
             .channelInitializer { channel in
                 // A name may lead to several addresses, and several connections are tried then: each has handlers of its own.
                 channel.eventLoop.makeCompletedFuture {
