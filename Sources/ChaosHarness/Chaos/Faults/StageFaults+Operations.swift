@@ -87,9 +87,8 @@ final class TokenRotation: Sendable {
         try await Task.sleep(for: .seconds(1))
         for client in self.stage.places.clients {
             try self.stage.files.write(client, token: new)
-            try await self.stage.keeper.stop(client.name)
-            try await self.stage.keeper.start(client.name)
-            try await self.stage.waitReady(client.name)
+            // The next process reads the new token; its connections go on.
+            try await self.stage.upgrade(client.name)
         }
         for server in self.stage.places.servers {
             try self.stage.files.write(server, tokens: [new], voters: voters)

@@ -54,9 +54,17 @@ struct StageFaults: Sendable {
     private func begin(_ action: FaultAction, _ victim: String) async throws -> Undo? {
         let keeper = self.stage.keeper
         switch action {
-        case .kill, .reboot:
+        case .kill:
             await keeper.kill(victim)
             return { try await self.bringBack(victim) }
+        case .reboot:
+            // Unreachable first: a machine without power sends no farewell, and no reset.
+            let silence = try self.places.hostIndex(victim).flatMap { try self.stage.lab?.begin(.isolate($0)) }
+            await keeper.kill(victim)
+            return {
+                if let silence { try self.stage.lab?.end(silence) }
+                try await self.bringBack(victim)
+            }
         case .killWithDisk:
             await keeper.kill(victim)
             self.stage.disks[victim]?.empty()
@@ -69,8 +77,7 @@ struct StageFaults: Sendable {
             try await self.restart(victim)
             return nil
         case .upgrade:
-            _ = try await self.stage.admin(victim, timeout: .seconds(20)).upgrade()
-            try await self.waitBack(victim)
+            try await self.stage.upgrade(victim)
             return nil
         case .starve(let share):
             let starvation = try await self.onProcess(victim) {

@@ -29,6 +29,19 @@ extension ChaosStage {
         }
     }
 
+    /// Puts a new process in the place of one; returns when that is ready.
+    func upgrade(_ name: String) async throws {
+        let admin = self.admin(name, timeout: .seconds(20))
+        let before = try await admin.status().process.startedAt
+        _ = try await admin.upgrade()
+        try await self.wait(for: "the next process of \(name)", within: .seconds(30)) {
+            // The old one answers until the new one takes over.
+            guard let now = try? await self.admin(name).status().process.startedAt else { return false }
+            return now != before
+        }
+        try await self.waitReady(name)
+    }
+
     private func firstServers() -> [String] { self.places.servers.filter { !$0.isSpare }.map(\.name) }
 
     func waitForLeader() async throws {
