@@ -154,7 +154,7 @@ let package = Package(
         .testTarget(
             name: "ChaosHarnessTests",
             dependencies: [
-                "Admin", "ChaosHarness", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"),
+                "Admin", "ChaosCore", "ChaosHarness", "Settings", nioCore, nioPosix, product("NIOEmbedded", "swift-nio"),
                 product("NIOHTTP1", "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["CSystemd", "Systemd", "Timing", logging], swiftSettings: strict),

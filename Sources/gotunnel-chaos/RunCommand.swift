@@ -47,6 +47,16 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Break the programs in this way from the start, to see whether it is noticed.", valueName: "name"))
     var mutant: String?
 
+    @Option(
+        help: ArgumentHelp("Rehearse on a cluster that runs: its servers and clients. See chaos/README.md.", valueName: "file"))
+    var cluster: String?
+
+    @Option(help: ArgumentHelp("The cluster's name: where nobody can be asked, whether it may be done.", valueName: "name"))
+    var yes: String?
+
+    @Flag(help: "Use genuine kube-apiservers as well, where kube-apiserver, etcd and kubectl are on the PATH.")
+    var kubernetes = false
+
     @Flag(help: "Say nothing but the verdict.")
     var quiet = false
 
@@ -55,15 +65,14 @@ struct RunCommand: AsyncParsableCommand {
         let plan = try self.plan()
         let seed = self.seed ?? UInt64.random(in: 1...999_999)
         let folder = Paths.absolute(self.report ?? "reports/chaos/\(plan.name)-\(seed)")
-        var setting = ChaosStage.Setting(
-            programs: Paths.absolute(plan.stage.needsFaultsBuild || self.mutant != nil ? self.faultsPrograms : self.programs),
-            harness: CommandLine.arguments.first.map { Paths.program($0) } ?? "gotunnel-chaos", folder: folder)
-        if let mutant { setting.environment["GOTUNNEL_FAULT"] = mutant }
-        try Paths.checkPrograms(setting.programs)
-        let length = try self.length()
-        let run = ChaosRun(plan, duration: length, seed: seed, setting: setting)
         let screen = LiveScreen(name: plan.name, isQuiet: self.quiet)
-        guard let outcome = try await Self.untilStopped({ try await run.run(say: screen.say, progress: screen.progress) }) else {
+        let outcome =
+            if let cluster {
+                try await self.rehearse(plan, onCluster: cluster, seed, folder, screen)
+            } else {
+                try await self.rehearse(plan, seed, folder, screen)
+            }
+        guard let outcome else {
             screen.say("stopped; everything that was started is ended")
             throw ExitCode(130)
         }
@@ -74,6 +83,64 @@ struct RunCommand: AsyncParsableCommand {
         FileHandle.standardOutput.write(Data("report: \(folder)/summary.md\n".utf8))
         if outcome.isBroken { throw ExitCode(1) }
         if outcome.isVoid { throw ExitCode(75) }
+    }
+
+    /// On a stage of its own; nil: stopped.
+    private func rehearse(
+        _ plan: Scenario, _ seed: UInt64, _ folder: String, _ screen: LiveScreen
+    ) async throws -> ChaosOutcome? {
+        var setting = ChaosStage.Setting(
+            programs: Paths.absolute(plan.stage.needsFaultsBuild || self.mutant != nil ? self.faultsPrograms : self.programs),
+            harness: CommandLine.arguments.first.map { Paths.program($0) } ?? "gotunnel-chaos", folder: folder)
+        if let mutant { setting.environment["GOTUNNEL_FAULT"] = mutant }
+        try Paths.checkPrograms(setting.programs)
+        if self.kubernetes { setting.kubernetes = self.programsOfKubernetes(screen) }
+        let run = ChaosRun(plan, duration: try self.length(), seed: seed, setting: setting)
+        return try await Self.untilStopped { try await run.run(say: screen.say, progress: screen.progress) }
+    }
+
+    private func programsOfKubernetes(_ screen: LiveScreen) -> KubernetesPrograms? {
+        let found = KubernetesPrograms.find()
+        if let remark = found.remark { screen.say(remark) }
+        guard case .all(let programs) = found else { return nil }
+        return programs
+    }
+
+    /// On servers and clients that run, after somebody has agreed; nil: stopped.
+    private func rehearse(
+        _ plan: Scenario, onCluster file: String, _ seed: UInt64, _ folder: String, _ screen: LiveScreen
+    ) async throws -> ChaosOutcome? {
+        let cluster: RunningCluster
+        do {
+            cluster = try RunningClusterReader.read(path: file)
+        } catch let error as SettingsError {
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            throw ExitCode(78)
+        } catch let error as Problem {
+            throw ValidationError(error.rendered)
+        }
+        let rehearsal = RunningRehearsal(cluster, plan, duration: try self.length() ?? plan.duration, seed: seed)
+        let objections = rehearsal.objections
+        guard objections.isEmpty else {
+            FileHandle.standardError.write(Data((objections.joined(separator: "\n") + "\n").utf8))
+            throw ExitCode(78)
+        }
+        FileHandle.standardOutput.write(Data((rehearsal.announcement.joined(separator: "\n") + "\n").utf8))
+        let consent = rehearsal.guardian.consent(yes: self.yes, isTerminal: isatty(STDIN_FILENO) == 1) { question in
+            FileHandle.standardOutput.write(Data(question.utf8))
+            return readLine()
+        }
+        if case .refused(let line) = consent {
+            FileHandle.standardError.write(Data("\(line)\n".utf8))
+            throw ExitCode(77)
+        }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let evidence = try await Self.untilStopped { try await rehearsal.run(say: screen.say, progress: screen.progress) }
+        return evidence.map { evidence in
+            ChaosOutcome(
+                scenario: rehearsal.judged, duration: rehearsal.duration, seed: seed,
+                verdicts: Judge.judge(rehearsal.judged, evidence), evidence: evidence)
+        }
     }
 
     private func plan() throws -> Scenario {
@@ -101,6 +168,8 @@ struct RunCommand: AsyncParsableCommand {
         var words = ["gotunnel-chaos run \(self.scenario) --seed \(seed)"]
         if let duration { words.append("--duration \(duration)") }
         if let mutant { words.append("--mutant \(mutant)") }
+        if let cluster { words.append("--cluster \(cluster)") }
+        if kubernetes { words.append("--kubernetes") }
         return words.joined(separator: " ")
     }
 

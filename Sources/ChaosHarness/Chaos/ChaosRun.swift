@@ -47,6 +47,8 @@ package struct ChaosRun: Sendable {
             usage.stop()
         }
         try await traffic.start()
+        let kubectl = MutexBox<[Observation]>([])
+        try stage.kubernetes?.startTraffic { observation in kubectl.with { $0.append(observation) } }
         let live = LiveWatch(traffic: traffic, cluster: cluster, duration: self.whole, progress)
         live.start()
         defer { live.stop() }
@@ -65,20 +67,24 @@ package struct ChaosRun: Sendable {
         let ended = Self.now()
         live.stop()
         try await traffic.stop()
+        await stage.kubernetes?.stopTraffic()
         var evidence = Evidence(began: began, healed: healed, ended: ended)
-        evidence.faults = records
+        (evidence.faults, evidence.skipped) = (records, faults.skipped)
         (evidence.views, evidence.usage, evidence.agreement) = (cluster.views, usage.all, agreement)
         evidence.lives = await stage.keeper.lives()
-        return self.judge(evidence, of: stage, traffic)
+        return self.judge(evidence, of: stage, traffic, kubectl.with { $0 })
     }
 
     /// From the start of the traffic to its end.
     private var whole: Duration { self.scenario.warmup + self.duration + self.scenario.settle }
 
-    private func judge(_ evidence: Evidence, of stage: ChaosStage, _ traffic: ChaosTraffic) -> ChaosOutcome {
+    private func judge(
+        _ evidence: Evidence, of stage: ChaosStage, _ traffic: ChaosTraffic, _ kubectl: [Observation]
+    ) -> ChaosOutcome {
         var evidence = evidence
         var reader = RecordReader(traffic.allRecords)
-        let all = reader.read().sorted { $0.t < $1.t }
+        let all = (reader.read() + kubectl).sorted { $0.t < $1.t }
+        evidence.dropped = reader.dropped
         let controls = [ChaosTraffic.control, ChaosStage.controlApiserver]
         evidence.observations = all.filter { !controls.contains($0.who) }
         evidence.control = all.filter { controls.contains($0.who) }
@@ -99,6 +105,14 @@ package struct ChaosOutcome: Sendable {
     package var seed: UInt64
     package var verdicts: [Verdict]
     package var evidence: Evidence
+
+    package init(scenario: Scenario, duration: Duration, seed: UInt64, verdicts: [Verdict], evidence: Evidence) {
+        self.scenario = scenario
+        self.duration = duration
+        self.seed = seed
+        self.verdicts = verdicts
+        self.evidence = evidence
+    }
 
     package var isBroken: Bool { self.verdicts.contains { $0.outcome == .broken } }
     package var isVoid: Bool { self.verdicts.contains { $0.outcome == .void } }

@@ -10,6 +10,8 @@ struct FaultRunner: Sendable {
 
     private struct Book: Sendable {
         var records: [FaultRecord] = []
+        /// What did not come, and why.
+        var skipped: [String] = []
         /// Who suffers something now; a name as often as it does.
         var struck: [String] = []
         var turns = TargetTurns()
@@ -29,6 +31,9 @@ struct FaultRunner: Sendable {
         return self.stage.places.servers.filter { (!$0.isSpare && !gone.contains($0.name)) || joined.contains($0.name) }.map(
             \.name)
     }
+
+    /// What was due and did not come, and why, a line each.
+    var skipped: [String] { self.book.with { $0.skipped } }
 
     /// Returns when the time is over and everything is undone.
     func run(_ schedule: [ScheduledFault], for duration: Duration) async throws -> [FaultRecord] {
@@ -56,10 +61,15 @@ struct FaultRunner: Sendable {
             book.struck += met.victims
             return met
         }
-        guard !met.victims.isEmpty else { return self.say("\(fault.name): skipped, \(met.reason ?? "nobody to meet")") }
+        guard !met.victims.isEmpty else {
+            let reason = met.reason ?? "nobody to meet"
+            self.book.with { $0.skipped.append("\(fault.name): \(reason)") }
+            return self.say("\(fault.name): skipped, \(reason)")
+        }
         defer { self.book.with { book in Self.remove(met.victims, from: &book.struck) } }
         var record = FaultRecord(
-            number: fault.number, action: fault.name, victims: met.victims + met.others, began: Self.now(), there: Self.now())
+            number: fault.number, action: fault.name, victims: met.victims + met.others, others: met.others, began: Self.now(),
+            there: Self.now())
         self.say("\(fault.name) \((met.victims + met.others).joined(separator: " ↔ "))")
         do {
             let there = MutexBox(record.began)

@@ -7,13 +7,15 @@ struct ChaosFiles: Sendable {
     let places: ChaosPlaces
     /// The folder with the programs.
     let programs: String
+    /// Whether kube-apiservers stand beside the stand-ins.
+    let hasKubernetes: Bool
 
     /// Where secrets are read from: by each program itself, or lent to it by systemd.
     private var tokenFile: String { self.places.file("token") }
     private var secretFile: String { self.places.file("secret") }
 
+    /// All configurations; the secrets are there.
     func write() throws {
-        for name in ["token", "secret"] { try self.makeSecret(name) }
         for server in self.places.servers { try self.write(server, tokens: ["token"], voters: self.firstVoters) }
         for client in self.places.clients { try self.write(client, token: "token") }
     }
@@ -50,7 +52,9 @@ struct ChaosFiles: Sendable {
         if !service.contains(where: { $0.hasPrefix("health:") }) {
             lines.append("      health: {type: https, path: /readyz, interval: 1s, timeout: 1s, insecure: true}")
         }
-        lines += service.map { "      \($0)" } + self.layout.serverLines.map { "  \($0)" }
+        lines += service.map { "      \($0)" }
+        if self.hasKubernetes { lines += KubernetesSide.serviceLines(server) }
+        lines += self.layout.serverLines.map { "  \($0)" }
         try self.write(lines, to: self.places.configuration(server.name))
     }
 
@@ -59,9 +63,12 @@ struct ChaosFiles: Sendable {
         var lines = [
             "client:", "  name: \(client.name)", "  token_file: \(self.secret(token))", "  server_addrs: [\(addresses)]",
             "  links: \(self.layout.links)", "  state_dir: \(self.state(client.name))", "  log_format: json",
-            "  admin: {socket: \(client.socket)}", "  forwards: [{listen: \"\(client.forward)\", service: apiserver}]",
-            "  exposures: [{name: \(ChaosPlaces.exposure), target: \"\(client.kubelet)\", remote_port: 0}]",
+            "  admin: {socket: \(client.socket)}", "  forwards:",
+            "    - {listen: \"\(client.forward)\", service: apiserver}",
         ]
+        if self.hasKubernetes { lines.append("    - \(KubernetesSide.forward(client))") }
+        lines.append(
+            "  exposures: [{name: \(ChaosPlaces.exposure), target: \"\(client.kubelet)\", remote_port: 0}]")
         lines += self.layout.clientLines.map { "  \($0)" }
         try self.write(lines, to: self.places.configuration(client.name))
     }

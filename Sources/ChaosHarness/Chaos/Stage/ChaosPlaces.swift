@@ -40,6 +40,8 @@ package struct ChaosPlaces: Sendable, Equatable {
     package let clients: [Client]
     /// Where everything of the run is written.
     let folder: String
+    /// Where configurations are: services do not see every folder.
+    private let configurations: String
     /// Where what does not pass the tunnel is, for the control.
     let controlHost: StageHost
 
@@ -50,6 +52,7 @@ package struct ChaosPlaces: Sendable, Equatable {
     ///   - isSupervised: whether the sockets are where units put them.
     init(_ layout: StageLayout, folder: String, hosts: [StageHost]) {
         self.folder = folder
+        self.configurations = layout.isSupervised ? "/etc/gotunnel" : folder
         let pid = Int(getpid())
         let network = "127.\(64 + pid / 256 % 64).\(pid % 256)"
         func host(_ index: Int) -> StageHost {
@@ -94,6 +97,6 @@ package struct ChaosPlaces: Sendable, Equatable {
 
     func file(_ name: String) -> String { "\(self.folder)/\(name)" }
     func log(_ name: String) -> String { self.file("\(name).log") }
-    func configuration(_ name: String) -> String { self.file("\(name).yaml") }
+    func configuration(_ name: String) -> String { "\(self.configurations)/\(name).yaml" }
     func record(_ name: String) -> String { self.file("\(name).jsonl") }
 }

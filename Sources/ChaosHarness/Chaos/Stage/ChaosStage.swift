@@ -18,6 +18,8 @@ package final class ChaosStage: Sendable {
         package var folder: String
         /// Added to the environment of servers and clients.
         package var environment: [String: String] = [:]
+        /// A genuine control plane stands beside the stand-ins.
+        package var kubernetes: KubernetesPrograms?
 
         package init(programs: String, harness: String, folder: String) {
             self.programs = programs
@@ -36,6 +38,9 @@ package final class ChaosStage: Sendable {
     let keeper: any Keeper
     /// Keeps everything else.
     let helpers: PlainKeeper
+    private let genuine = MutexBox<KubernetesSide?>(nil)
+    /// The genuine control plane, if there is one.
+    var kubernetes: KubernetesSide? { self.genuine.with { $0 } }
     /// By server; with a `disk` in the layout only.
     let disks: [String: SmallDisk]
 
@@ -72,9 +77,10 @@ package final class ChaosStage: Sendable {
         self.lab = lab
         self.leftovers = leftovers
         self.places = ChaosPlaces(layout, folder: setting.folder, hosts: lab?.hosts ?? [])
-        self.files = ChaosFiles(layout: layout, places: self.places, programs: setting.programs)
+        self.files = ChaosFiles(
+            layout: layout, places: self.places, programs: setting.programs, hasKubernetes: setting.kubernetes != nil)
         self.helpers = PlainKeeper()
-        self.keeper = layout.isSupervised ? ServiceKeeper(others: self.helpers) : self.helpers
+        self.keeper = layout.isSupervised ? ServiceKeeper(others: self.helpers, log: self.places.log) : self.helpers
         var disks: [String: SmallDisk] = [:]
         if let size = layout.disk {
             for server in self.places.servers {
@@ -103,15 +109,18 @@ package final class ChaosStage: Sendable {
     // MARK: Starting
 
     private func start() async throws {
-        try self.files.write()
-        if self.layout.isSupervised {
-            for secret in ["token", "secret"] {
-                try ServiceStage.lend(token: self.places.file(secret), as: secret)
-            }
+        for secret in ["token", "secret"] {
+            try self.files.makeSecret(secret)
+            if self.layout.isSupervised { try ServiceStage.lend(token: self.places.file(secret), as: secret) }
         }
+        try self.files.write()
         try self.define()
         for server in self.places.servers where !server.isSpare { try await self.helpers.start(server.apiserver) }
         try await self.helpers.start(Self.controlApiserver)
+        if let programs = self.setting.kubernetes {
+            let side = try await KubernetesSide.raise(self.places, programs, leftovers: self.leftovers)
+            self.genuine.with { $0 = side }
+        }
         for server in self.places.servers where !server.isSpare { try await self.keeper.start(server.name) }
         let first = self.places.servers.filter { !$0.isSpare }
         for server in first { try await self.waitReady(server.name) }
@@ -191,6 +200,7 @@ package final class ChaosStage: Sendable {
 
     /// Ends everything that was started and removes what was made.
     package func strike() async {
+        await self.kubernetes?.strike()
         if let services = self.keeper as? ServiceKeeper { await services.endAll() } else { await self.helpers.endAll() }
         for disk in self.disks.values { disk.remove() }
         self.lab?.remove()

@@ -17,12 +17,15 @@ final class ServiceKeeper: Keeper {
     }
 
     private let others: PlainKeeper
+    private let log: @Sendable (String) -> String
     private let state = MutexBox(State())
     private let watch = MutexBox<Task<Void, Never>?>(nil)
     let isSupervising = true
 
-    init(others: PlainKeeper) {
+    /// - Parameter log: where the log of a service is to be kept.
+    init(others: PlainKeeper, log: @escaping @Sendable (String) -> String) {
         self.others = others
+        self.log = log
     }
 
     /// Makes a unit from that which `make install` installs.
@@ -135,11 +138,18 @@ final class ServiceKeeper: Keeper {
         }
     }
 
+    /// The journal ends with its systemd: what a service has said is kept beside the other logs.
+    func saveLog(of name: String) {
+        let said = try? Shell.run(["journalctl", "--no-pager", "--output", "cat", "--unit", Self.unitName(name)])
+        try? Data((said ?? "").utf8).write(to: URL(filePath: self.log(name)))
+    }
+
     func endAll() async {
         self.watch.with { $0?.cancel() }
         let names = self.state.with { $0.services.sorted() }.map(Self.unitName)
         for name in names { _ = try? Shell.run(["systemctl", "kill", "-s", "KILL", name]) }
         for name in names { _ = try? Shell.run(["systemctl", "stop", name]) }
+        for name in self.state.with({ $0.services.sorted() }) { self.saveLog(of: name) }
         await self.others.endAll()
     }
 }

@@ -53,13 +53,7 @@ struct LogHarvest: Sendable, Equatable {
 
     private static func text(of name: String, on stage: ChaosStage) -> String {
         let log = stage.places.log(name)
-        if stage.layout.isSupervised {
-            let said = try? Shell.run([
-                "journalctl", "--no-pager", "--output", "cat", "--unit", ServiceKeeper.unitName(name),
-                "_SYSTEMD_UNIT=\(ServiceKeeper.unitName(name))",
-            ])
-            try? Data((said ?? "").utf8).write(to: URL(filePath: log))
-        }
+        (stage.keeper as? ServiceKeeper)?.saveLog(of: name)
         guard let data = FileManager.default.contents(atPath: log) else { return "" }
         return String(decoding: data, as: UTF8.self)
     }

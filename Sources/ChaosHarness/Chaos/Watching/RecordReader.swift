@@ -11,6 +11,13 @@ struct RecordReader {
 
     private var sources: [Source]
     private let decoder = JSONDecoder()
+    /// How many observations the writers say they had to throw away.
+    private(set) var dropped = 0
+
+    /// What a writer leaves in place of them.
+    private struct Gap: Decodable {
+        var dropped: Int
+    }
 
     init(_ paths: [String]) {
         self.sources = paths.map { Source(path: $0) }
@@ -34,7 +41,13 @@ struct RecordReader {
             }
             self.sources[index].rest = Data(whole[whole.index(after: end)...])
             whole = Data(whole[..<end])
-            all += whole.split(separator: UInt8(ascii: "\n")).compactMap { try? self.decoder.decode(Observation.self, from: $0) }
+            for line in whole.split(separator: UInt8(ascii: "\n")) {
+                if let observation = try? self.decoder.decode(Observation.self, from: line) {
+                    all.append(observation)
+                } else if let gap = try? self.decoder.decode(Gap.self, from: line) {
+                    self.dropped += gap.dropped
+                }
+            }
         }
         return all
     }
