@@ -7,6 +7,8 @@ struct MadeRun {
 
     init(_ promises: Promise...) {
         self.scenario.promises = promises
+        // Rates as below.
+        (self.scenario.traffic.new, self.scenario.traffic.get, self.scenario.traffic.watches) = (10, 10, 1)
         for tenth in 0..<400 {
             let t = 100 + Double(tenth) / 10
             for (who, isControl) in [("worker-1", false), ("worker-2", false), ("control", true)] {
@@ -15,8 +17,9 @@ struct MadeRun {
                 }
             }
             if tenth.isMultiple(of: 10) {
-                self.add(Observation(t: t, who: "worker-1", kind: .watch, http: "2", what: .flow, took: 0.01, count: 5), false)
-                self.add(Observation(t: t, who: "control", kind: .watch, http: "2", what: .flow, took: 0.01, count: 5), true)
+                for (who, isControl) in [("worker-1", false), ("worker-2", false), ("control", true)] {
+                    self.add(Observation(t: t, who: who, kind: .watch, http: "2", what: .flow, took: 0.01, count: 5), isControl)
+                }
             }
             if tenth.isMultiple(of: 2) { self.evidence.views.append(Self.view(t)) }
         }

@@ -61,49 +61,6 @@ import Testing
         #expect(!scenario.promises.contains(.cleanLogs))
     }
 
-    /// A file that is wrong in one point, and what is said about it.
-    static let wrong: [(String, String)] = [
-        (
-            "faults: [{do: kil, who: leader, at: 1s, for: 1s}]",
-            "made.yaml:2: faults[0].do: there is no fault \"kil\"; write do: kill"
-        ),
-        ("faults: [{do: kill, who: lieder, at: 1s, for: 1s}]", "write who: leader"),
-        ("faults: [{do: kill, at: 1s, for: 1s}]", "faults[0].who: it does not say whom it meets"),
-        ("faults: [{do: kill, who: leader, for: 1s}]", "it does not say when it comes"),
-        ("faults: [{do: kill, who: leader, at: 1s, every: 2s, for: 1s}]", "it has more than one time: at, every"),
-        ("faults: [{do: kill, who: leader, at: 1s}]", "kill has to end some time; write for: 2s"),
-        ("faults: [{do: kill, who: controller-7, at: 1s, for: 1s}]", "there is no controller-7 on this stage"),
-        ("faults: [{do: cut, who: leader, at: 1s, for: 1s}]", "cut is possible between namespaces only"),
-        ("faults: [{do: hang, part: loop, who: leader, at: 1s, for: 1s}]", "hang needs programs that can break themselves"),
-        ("faults: [{do: fill_disk, who: leader, at: 1s, for: 1s}]", "fill_disk needs disks that can be full"),
-        ("faults: [{do: replace_voter, who: follower, at: 1s}]", "replace_voter needs a server to take the place"),
-        ("faults: [{do: loss, who: leader, at: 1s, for: 1s}]", "faults[0].share: loss needs it"),
-        ("faults: [{do: kill, who: leader, at: 1s, for: 5s..2s}]", "expected a duration, or a range such as 2s..4s"),
-        ("faults: [{do: kill, who: leader, at: 1s, for: 1s, colour: red}]", "faults[0].colour: unknown key"),
-        ("stage: {servers: 0}", "stage.servers: expected a whole number from 1 to 9"),
-        ("traffic: {watchs: 3}", "traffic.watchs: unknown key; did you mean watches?"),
-        ("durations: 3s", "durations: unknown key; did you mean duration?"),
-        ("without: [clean]", "without[0]: expected one of no_harm, one_leader_per_term, all_alive, clean_logs"),
-    ]
-
-    @Test("one wrong point, one clear line", arguments: wrong)
-    func wrongFilesAreExplained(_ text: String, _ said: String) throws {
-        let whole = "title: A title\n\(text)\npromises: {failed_new: 0}\n"
-        let error = try #require(throws: SettingsError.self) { try self.read(whole) }
-        #expect("\(error)".contains(said), "\(error)")
-        #expect("\(error)".contains("made.yaml:"))
-    }
-
-    @Test func aPromiseIsNeededAndHasToBeOne() throws {
-        let none = try #require(throws: SettingsError.self) { try self.read("title: A title\n") }
-        #expect("\(none)".contains("nothing is promised beyond what holds always"))
-        let wrong = try #require(throws: SettingsError.self) {
-            try self.read("title: A\npromises: {failed_new: few, portz: kept}\n")
-        }
-        #expect("\(wrong)".contains("promises.failed_new: expected a number, a share such as 1%, or 2 per fault"))
-        #expect("\(wrong)".contains("promises.portz: unknown key; did you mean ports?"))
-    }
-
     @Test func promisesAreWrittenAsTheyAreRead() throws {
         let lines = [
             "failed_new: 2 per fault", "failed_get: 1.5%", "slowest_new: 300ms", "p99_get: 50ms", "longest_silence: 2s",
@@ -111,7 +68,8 @@ import Testing
             "broken: 0", "recovered: 3s", "leaderless: 2s", "false_deaths: none", "ports: kept", "agreement: 10s",
             "restarted_within: 15s", "open_files: 50", "memory: 64MiB",
         ]
-        let scenario = try self.read("title: A title\npromises:\n" + lines.map { "  \($0)\n" }.joined())
+        let scenario = try self.read(
+            "title: A title\nstage: {supervised: true}\npromises:\n" + lines.map { "  \($0)\n" }.joined())
         #expect(Set(scenario.promises.map(\.line)) == Set(lines + ["no_harm", "one_leader_per_term", "all_alive", "clean_logs"]))
     }
 

@@ -48,11 +48,11 @@ import Testing
 
     private func met(
         _ who: Target, by action: FaultAction = .kill, other: Target? = nil, struck: [String] = [], draw: UInt64 = 0,
-        turns: inout TargetTurns
+        cast: TargetCast = Self.cast, plan index: Int = 0, turns: inout TargetTurns
     ) -> TargetResolver.Met {
         let plan = FaultPlan(action, who, other: other, .at(.zero), lasts: .seconds(1)...(.seconds(1)), line: 5)
         return TargetResolver.resolve(
-            ScheduledFault(number: 0, plan: plan, at: .zero, lasts: .seconds(1), draw: draw), cast: Self.cast,
+            ScheduledFault(number: 0, plan: plan, at: .zero, lasts: .seconds(1), draw: draw, planIndex: index), cast: cast,
             view: MadeRun.view(0), struck: struck, turns: &turns)
     }
 
@@ -68,6 +68,39 @@ import Testing
         var turns = TargetTurns()
         let names = (0..<6).flatMap { _ in self.met(.eachPeer, turns: &turns).victims }
         #expect(names == Self.cast.servers + Self.cast.clients + ["controller-1"])
+        // Another fault of the file has turns of its own, on whatever line it stands.
+        #expect(self.met(.eachPeer, plan: 1, turns: &turns).victims == ["controller-1"])
+        #expect(self.met(.eachPeer, turns: &turns).victims == ["controller-2"])
+    }
+
+    @Test func whoeverIsDrawnSuffersNothingYet() {
+        var turns = TargetTurns()
+        for draw in UInt64(0)..<30 {
+            let met = self.met(.anyServer, by: .stop, struck: ["worker-1"], draw: draw, turns: &turns)
+            #expect(Self.cast.servers.contains(met.victims.first ?? ""))
+            #expect(self.met(.anyClient, struck: ["worker-1"], draw: draw, turns: &turns).victims == ["worker-2"])
+        }
+        #expect(self.met(.anyClient, struck: ["worker-1", "worker-2"], turns: &turns).reason?.contains("already") == true)
+    }
+
+    @Test func nobodyIsMetWhoIsNotThere() {
+        var turns = TargetTurns()
+        let plan = FaultPlan(.kill, .leader, .at(.zero), lasts: .seconds(1)...(.seconds(1)))
+        let fault = ScheduledFault(number: 0, plan: plan, at: .zero, lasts: .seconds(1), draw: 0)
+        let met = TargetResolver.resolve(fault, cast: Self.cast, view: nil, struck: [], turns: &turns)
+        #expect(met == TargetResolver.Met(victims: [], reason: "there is no leader now"))
+        let nobody = TargetCast(servers: ["controller-1"], clients: [], apiservers: [])
+        #expect(self.met(.anyClient, cast: nobody, turns: &turns).victims.isEmpty)
+        #expect(self.met(.anyApiserver, cast: nobody, turns: &turns).victims.isEmpty)
+    }
+
+    @Test func anApiserverIsThatOfTheServerWithItsNumber() {
+        var turns = TargetTurns()
+        // controller-1 was replaced by controller-4, which has no apiserver of its own here.
+        let cast = TargetCast(
+            servers: ["controller-2", "controller-3", "controller-4"], clients: ["worker-1"],
+            apiservers: ["apiserver-1", "apiserver-2", "apiserver-3"])
+        #expect(self.met(.activeApiserver, cast: cast, turns: &turns).victims == ["apiserver-2"])
     }
 
     @Test func nobodyIsStruckTwiceAndAMajorityIsLeft() {
@@ -78,6 +111,13 @@ import Testing
         #expect(self.met(.allServers, turns: &turns).victims.count == 3)
         #expect(self.met(.anyClient, struck: ["controller-1"], turns: &turns).victims.count == 1)
         #expect(self.met(.leader, by: .loss(0.1), struck: ["controller-1"], turns: &turns).victims == ["controller-3"])
+        // A server without its apiserver is none for the traffic.
+        #expect(self.met(.leader, struck: ["apiserver-1"], turns: &turns).victims.isEmpty)
+        #expect(self.met(.leader, struck: ["apiserver-3"], turns: &turns).victims == ["controller-3"])
+        #expect(self.met(.allApiservers, turns: &turns).victims.count == 3)
+        // A ring takes links from all, so all have to be well.
+        #expect(self.met(.allServers, by: .ring, struck: ["controller-1"], turns: &turns).victims.isEmpty)
+        #expect(self.met(.allServers, by: .ring, struck: ["worker-1"], turns: &turns).victims.count == 3)
     }
 
     @Test func theOtherSideIsEverybodyElse() {
@@ -85,19 +125,5 @@ import Testing
         let met = self.met(.leader, by: .cut, other: .everyone, turns: &turns)
         #expect(met.victims == ["controller-3"])
         #expect(Set(met.others) == Set(Self.cast.servers + Self.cast.clients).subtracting(["controller-3"]))
-    }
-}
-
-@Suite("The live line") struct LiveLineTests {
-    @Test func itFitsEightyColumns() {
-        let line = LiveLine.text(
-            elapsed: .seconds(3_723), whole: .seconds(36_000), faults: 12_345, leader: String(repeating: "x", count: 63),
-            done: 1_234_567, failed: 12_345, slowest: 123.4)
-        #expect(line.count == 80)
-        #expect(
-            LiveLine.text(
-                elapsed: .seconds(42), whole: .seconds(120), faults: 12, leader: "controller-2", done: 1_204, failed: 0,
-                slowest: 0.041)
-                == "00:42/02:00 · 12 faults · leader controller-2 · 1204 done, 0 failed · slowest 41 ms".prefix(80).description)
     }
 }

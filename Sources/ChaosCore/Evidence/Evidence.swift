@@ -7,10 +7,14 @@ package struct Evidence: Codable, Sendable, Equatable {
     /// When the traffic was told to stop.
     package var ended: Double
     package var faults: [FaultRecord] = []
+    /// Faults that were due and did not come, and why, a line each: `kill: controller-2 suffers something already`.
+    package var skipped: [String] = []
     /// What passed the tunnel, and what the apiservers noticed of it, in the order of time.
     package var observations: [Observation] = []
     /// The same traffic past the tunnel: what the machine itself costs.
     package var control: [Observation] = []
+    /// How many observations the traffic had to throw away, since they came faster than they could be written.
+    package var dropped = 0
     package var views: [ClusterView] = []
     package var claims: [LeaderClaim] = []
     package var verdicts: [DeathVerdict] = []
@@ -34,6 +38,8 @@ package struct FaultRecord: Codable, Sendable, Equatable {
     package var action: String
     /// Whom it met; for a cut, both sides.
     package var victims: [String]
+    /// Those of `victims` that are the other side, of what happens between two.
+    package var others: [String]
     /// When it was asked for.
     package var began: Double
     /// When it was there: a process does not end, nor a filter take hold, at the moment when it is asked for.
@@ -44,11 +50,13 @@ package struct FaultRecord: Codable, Sendable, Equatable {
     package var problem: String?
 
     package init(
-        number: Int, action: String, victims: [String], began: Double, there: Double, ended: Double? = nil, problem: String? = nil
+        number: Int, action: String, victims: [String], others: [String] = [], began: Double, there: Double,
+        ended: Double? = nil, problem: String? = nil
     ) {
         self.number = number
         self.action = action
         self.victims = victims
+        self.others = others
         self.began = began
         self.there = there
         self.ended = ended

@@ -19,33 +19,22 @@ enum ClusterJudge {
             longest > limit.inSeconds + Self.look ? ["from \(run.clock(since)) on"] : [])
     }
 
-    /// After what is done to somebody, verdicts about it may still come for so long, in seconds.
-    private static let grace = 10.0
-
-    static func noFalseDeath(_ promise: Promise, _ run: JudgedRun) -> Verdict {
-        guard !run.evidence.views.isEmpty else { return .void(promise, "the cluster was not looked at") }
-        let wrong = run.evidence.verdicts.filter { verdict in
-            guard verdict.t >= run.evidence.began, verdict.t <= run.evidence.ended else { return false }
-            // Who was struck may be held dead, and may itself hold others dead.
-            return !(run.faults(on: verdict.peer) + run.faults(on: verdict.server)).contains {
-                verdict.t >= $0.lowerBound && verdict.t <= $0.upperBound + Self.grace
-            }
-        }
-        return .of(
-            promise, holds: wrong.isEmpty, "\(run.evidence.verdicts.count) deaths declared, \(wrong.count) of them wrongly",
-            wrong.map { "\(run.clock($0.t)) \($0.server) held \($0.peer) dead" })
-    }
-
     static func portsKept(_ promise: Promise, _ run: JudgedRun) -> Verdict {
         var ports: [String: Int] = [:]
         var details: [String] = []
         for view in run.evidence.views where view.t >= run.evidence.began {
             for server in view.servers {
+                var holders: [Int: String] = [:]
                 for (exposure, port) in server.ports.sorted(by: { $0.key < $1.key }) {
                     if let before = ports[exposure], before != port {
                         details.append("\(run.clock(view.t)) \(exposure): \(before) became \(port), says \(server.name)")
                     }
+                    if let holder = holders[port] {
+                        details.append(
+                            "\(run.clock(view.t)) \(port) is that of \(holder) and of \(exposure), says \(server.name)")
+                    }
                     ports[exposure] = port
+                    holders[port] = exposure
                 }
             }
         }
@@ -77,12 +66,14 @@ enum ClusterJudge {
 }
 
 extension JudgedRun {
-    /// Whether something keeps somebody from answering at a time.
+    /// Whether somebody cannot answer at a time, whatever was heard of it last: something keeps it from that, or it does not run.
     func isAway(_ name: String, at t: Double) -> Bool {
-        self.evidence.faults.contains { fault in
+        let isStruck = self.evidence.faults.contains { fault in
             Self.away.contains(fault.action) && fault.victims.contains(name) && t >= fault.there
                 && t <= fault.ended ?? self.evidence.healed
         }
+        let lives = self.evidence.lives.filter { $0.name == name }
+        return isStruck || !lives.isEmpty && !lives.contains { $0.started <= t && t < $0.ended ?? .infinity }
     }
 
     private static let away: Set<String> = ["kill", "kill_and_lose_disk", "stop", "reboot", "hang", "replace_voter"]

@@ -22,31 +22,42 @@ enum ProcessJudge {
     private static let beginning = 5.0
 
     static func grown(
-        _ promise: Promise, _ more: Int, _ run: JudgedRun, _ unit: String, _ value: (ProcessSample) -> Int
+        _ promise: Promise, _ more: Int, _ run: JudgedRun, _ text: (Int) -> String, _ value: (ProcessSample) -> Int
     ) -> Verdict {
         let samples = Dictionary(grouping: run.evidence.usage, by: \.name)
-        guard !samples.isEmpty else { return .void(promise, "nobody was looked at") }
-        var (worst, details) = (0, [String]())
+        var (worst, details, judged) = (0, [String](), 0)
         for (name, all) in samples.sorted(by: { $0.key < $1.key }) {
             let first = all.filter { $0.t <= run.evidence.began + Self.beginning }.map(value).max()
             guard let first, let last = all.max(by: { $0.t < $1.t }).map(value) else { continue }
+            judged += 1
             worst = max(worst, last - first)
-            if last - first > more { details.append("\(name): \(first) at the beginning, \(last) at the end") }
+            if last - first > more { details.append("\(name): \(text(first)) at the beginning, \(text(last)) at the end") }
         }
-        return .of(promise, holds: details.isEmpty, "\(worst) \(unit) more at most", details)
+        guard judged > 0 else { return .void(promise, "nobody was looked at") }
+        return .of(promise, holds: details.isEmpty, "\(text(worst)) more at most", details)
     }
 
     static func allAlive(_ promise: Promise, _ run: JudgedRun) -> Verdict {
         guard !run.evidence.lives.isEmpty else { return .void(promise, "nobody was looked at") }
-        let dead = run.evidence.lives.filter { $0.ended != nil && !$0.wasMeant }
+        let dead = run.evidence.lives.filter { $0.ended != nil && (!$0.wasMeant || $0.hasCrashed) }
         return .of(
             promise, holds: dead.isEmpty, "\(run.evidence.lives.count) processes, \(dead.count) ended by themselves",
             dead.map { "\(run.clock($0.ended ?? 0)) \($0.name) (pid \($0.pid)): \($0.end ?? "no reason")" })
     }
 
     static func cleanLogs(_ promise: Promise, _ run: JudgedRun) -> Verdict {
-        .of(
+        guard !run.evidence.lives.isEmpty else { return .void(promise, "nobody was looked at") }
+        return .of(
             promise, holds: run.evidence.logTroubles.isEmpty, "\(run.evidence.logTroubles.count) lines",
             run.evidence.logTroubles.map { "\($0.process): \($0.line)" })
+    }
+}
+
+extension ProcessLife {
+    /// Whether it did not end as it was told to: by a signal that nobody sent, or in trouble.
+    var hasCrashed: Bool {
+        guard let end else { return false }
+        if end.hasPrefix("SIG") { return !["SIGKILL", "SIGTERM"].contains(end) }
+        return end.hasPrefix("exit ") && end != "exit 0"
     }
 }

@@ -1,5 +1,6 @@
-/// Judges long streams, and whether anything came wrongly.
+/// Judges long streams.
 enum StreamJudge {
+    /// No event comes later than this, and none stays away: each watch goes on, on whatever connection, from its last event.
     static func latestEvent(_ promise: Promise, _ limit: Duration, _ run: JudgedRun) -> Verdict {
         let flows = run.evidence.observations.filter { $0.kind == .watch && $0.what == .flow && $0.t >= run.evidence.began }
         guard !flows.isEmpty else { return .void(promise, "no event came at all") }
@@ -7,46 +8,39 @@ enum StreamJudge {
             run.evidence.control.filter { $0.kind == .watch && $0.what == .flow && $0.t >= run.evidence.began }
             .compactMap(\.took).max() ?? 0
         let latest = flows.compactMap(\.took).max() ?? 0
-        let late = flows.filter { ($0.took ?? 0) > limit.inSeconds + control }
-        return TrafficJudge.timed(
-            promise, holds: late.isEmpty, control, "latest \(readable(latest)) after it happened (control \(readable(control)))",
-            late.map { "\(run.clock($0.t)) \($0.who), HTTP/\($0.http): \(readable($0.took ?? 0)) late" })
+        let limitSeconds = limit.inSeconds + run.allowance(control)
+        let late = flows.filter { ($0.took ?? 0) > limitSeconds }
+            .map { "\(run.clock($0.t)) \($0.who), HTTP/\($0.http): \(readable($0.took ?? 0)) late" }
+        let absent = self.absent(flows, limitSeconds, run)
+        return .timed(
+            promise, holds: late.isEmpty && absent.isEmpty, control: control,
+            "latest \(readable(latest)) after it happened (control \(readable(control)))"
+                + (absent.isEmpty ? "" : "; some never came"), absent + late)
+    }
+
+    /// Who lacks events at the end that were due longer ago than promised: a watch that stays silent has no late events.
+    private static func absent(_ flows: [Observation], _ limit: Double, _ run: JudgedRun) -> [String] {
+        let traffic = run.scenario.traffic
+        let each = Int((run.evidence.ended - run.evidence.began - limit) * 1_000) / max(1, traffic.eventInterval)
+        guard each > 0 else { return [] }
+        var came: [String: Int] = [:]
+        for flow in flows { came[flow.who, default: 0] += flow.count ?? 0 }
+        // One more or less for each watch is a matter of where the time begins.
+        let due = traffic.watches * (each - 1)
+        var details = came.sorted { $0.key < $1.key }.filter { $0.value < due }
+            .map { "\($0.key): \($0.value) events came, of \(due) that were due" }
+        let silent = run.scenario.stage.clients - came.count
+        if silent > 0 { details.append("\(silent) clients got no event at all") }
+        return details
     }
 
     static func broken(_ promise: Promise, _ count: Promise.Count, _ run: JudgedRun) -> Verdict {
-        let streams = run.evidence.observations.filter { $0.kind == .watch || $0.kind == .exec }
-        let opened = streams.count { $0.what == .opened }
+        let opened = run.evidence.observations.count { ($0.kind == .watch || $0.kind == .exec) && $0.what == .opened }
         guard opened > 0 else { return .void(promise, "no long stream was opened") }
-        let broken = streams.filter { $0.what == .ended && $0.t >= run.evidence.began }
+        let broken = run.brokenStreams
         let limit = count.limit(of: opened, faults: run.evidence.faults.count)
         return .of(
             promise, holds: broken.count <= limit, "\(broken.count) of \(opened) broke (at most \(limit))",
             broken.map { "\(run.clock($0.t)) \($0.who) \($0.kind.rawValue), HTTP/\($0.http): \($0.why ?? "no reason")" })
-    }
-
-    static func noHarm(_ promise: Promise, _ run: JudgedRun) -> Verdict {
-        guard !run.evidence.observations.isEmpty else { return .void(promise, "nothing was seen") }
-        if let harm = run.evidence.control.first(where: { $0.what == .harm }) {
-            return .void(promise, "even past the tunnel something came wrongly: \(harm.why ?? "no reason")")
-        }
-        let harms = run.evidence.observations.filter { $0.what == .harm }
-        var details = harms.map {
-            "\(run.clock($0.t)) \($0.who) \($0.kind.rawValue), HTTP/\($0.http): \($0.count ?? 1) \($0.harm?.rawValue ?? "wrong"): \($0.why ?? "")"
-        }
-        // A request that two apiservers took was repeated as well, though neither knows.
-        var takers: [String: String] = [:]
-        for taken in run.evidence.observations where taken.what == .accepted {
-            guard let id = taken.id else { continue }
-            if let first = takers[id], first != taken.who {
-                details.append("\(run.clock(taken.t)) \(taken.kind.rawValue) \(id) was taken by \(first) and by \(taken.who)")
-            }
-            takers[id] = taken.who
-        }
-        let count = { (harm: Observation.Harm) in harms.filter { $0.harm == harm }.reduce(0) { $0 + ($1.count ?? 1) } }
-        return .of(
-            promise, holds: details.isEmpty,
-            "\(count(.lost)) lost, \(count(.repeated) + details.count - harms.count) repeated, \(count(.reordered)) reordered, "
-                + "\(count(.corrupt)) corrupt",
-            details)
     }
 }

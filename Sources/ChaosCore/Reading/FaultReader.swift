@@ -4,12 +4,13 @@ import Settings
 enum FaultReader {
     /// Nil: it is wrong, and reported.
     static func read(_ section: Section) -> FaultPlan? {
-        let action = self.action(section)
+        // Which keys it may have depends on what is done: the rest is read when that is known.
+        guard let action = self.action(section) else { return nil }
         let (who, other) = self.sides(section, action)
         let timing = self.timing(section)
         let lasts = section.value("for", .times)
         section.finish()
-        guard let action, let who, let timing else { return nil }
+        guard let who, let timing, lasts != nil || !section.has("for") else { return nil }
         return FaultPlan(action, who, other: other, timing, lasts: lasts, line: section.line)
     }
 
@@ -59,23 +60,32 @@ enum FaultReader {
 
     enum HungPart: String, CaseIterable { case loop, control, disk }
 
-    private static func sides(_ section: Section, _ action: FaultAction?) -> (Target?, Target?) {
-        if section.has("between") {
-            let both = section.list("between", .target, example: "[worker-1, active]", most: 2) ?? []
-            guard both.count == 2 else {
-                section.report.problem(
-                    section.line(of: "between"), section.keyPath("between"), "it names \(both.count) of two sides",
-                    "write between: [worker-1, active]")
-                return (nil, nil)
-            }
-            return (both[0].value, both[1].value)
-        }
+    private static func sides(_ section: Section, _ action: FaultAction) -> (Target?, Target?) {
+        if section.has("between") { return self.between(section, action) }
         let who = section.value("who", .target)
         switch action {
-        case .ring?, .rotateToken?, .dropFleet?: return (who ?? .allServers, nil)
-        case .cut?, .cutOneWay?, .flap?: return (self.required(who, section), section.value("from", .target) ?? .everyone)
+        case .ring, .rotateToken, .dropFleet: return (who ?? .allServers, nil)
+        case .cut, .cutOneWay, .flap: return (self.required(who, section), section.value("from", .target) ?? .everyone)
         default: return (self.required(who, section), nil)
         }
+    }
+
+    private static func between(_ section: Section, _ action: FaultAction) -> (Target?, Target?) {
+        func problem(_ wrong: String, _ mend: String) -> (Target?, Target?) {
+            section.report.problem(section.line(of: "between"), section.keyPath("between"), wrong, mend)
+            return (nil, nil)
+        }
+        let both = section.list("between", .target, example: "[worker-1, active]") ?? []
+        for key in ["who", "from"] where section.has(key) {
+            _ = section.node(key)
+            return problem("between and \(key) are both given", "remove one of the two")
+        }
+        guard action.hasTwoSides else { return problem("\(action.name) has no two sides", "write who: leader in its place") }
+        guard case .list(let items)? = section.node("between")?.content, items.count == both.count else { return (nil, nil) }
+        guard both.count == 2 else {
+            return problem("it names \(both.count) of two sides", "write between: [worker-1, active]")
+        }
+        return (both[0].value, both[1].value)
     }
 
     private static func required(_ who: Target?, _ section: Section) -> Target? {
@@ -88,6 +98,7 @@ enum FaultReader {
     private static func timing(_ section: Section) -> FaultPlan.Timing? {
         let given = ["at", "every", "random"].filter { section.has($0) }
         guard given.count == 1 else {
+            for key in given + ["first"] { _ = section.node(key) }
             section.report.problem(
                 section.line, section.keyPath(given.first ?? "at"),
                 given.isEmpty ? "it does not say when it comes" : "it has more than one time: \(given.joined(separator: ", "))",

@@ -4,7 +4,13 @@ import Settings
 enum PromiseReader {
     /// What the file promises, and what holds always unless it is taken out.
     static func read(_ section: Section) -> [Promise] {
-        let own = section.section("promises").map { self.promises($0) } ?? []
+        let promises = section.section("promises")
+        let own = promises.map { self.promises($0) } ?? []
+        if promises?.keys.isEmpty ?? !section.has("promises") {
+            section.report.problem(
+                section.line(of: "promises"), "promises", "nothing is promised beyond what holds always",
+                "write promises: {failed_new: 0}")
+        }
         let without = Set((section.list("without", .standing, example: "[clean_logs]") ?? []).map(\.value))
         return own + Promise.always.filter { !without.contains($0) }
     }

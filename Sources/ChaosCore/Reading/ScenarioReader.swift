@@ -25,8 +25,9 @@ package enum ScenarioReader {
                 file: path, line: nil, key: nil, wrong: "there is no such scenario (a file of at most 64 KiB)",
                 mend: "gotunnel-chaos list names them")
         }
-        let name = String((path.split(separator: "/").last ?? "").split(separator: ".").first ?? "")
-        return try self.read(text: String(decoding: data, as: UTF8.self), name: name, file: path)
+        let file = path.split(separator: "/").last ?? ""
+        let name = file.hasSuffix(".yaml") ? file.dropLast(".yaml".count) : file
+        return try self.read(text: String(decoding: data, as: UTF8.self), name: String(name), file: path)
     }
 
     package static func read(text: String, name: String, file: String) throws(SettingsError) -> Scenario {
@@ -48,14 +49,24 @@ package enum ScenarioReader {
         if let traffic = section.section("traffic") { scenario.traffic = TrafficReader.read(traffic) }
         scenario.duration = section.value("duration", .time) ?? scenario.duration
         scenario.warmup = section.value("warmup", .time) ?? scenario.warmup
-        scenario.settle = section.value("settle", .time) ?? scenario.settle
+        var places: [String] = []
         for fault in section.sections("faults", example: "{do: kill, who: leader, every: 5s, for: 1s}") ?? [] {
-            if let plan = FaultReader.read(fault) { scenario.faults.append(plan) }
+            guard let plan = FaultReader.read(fault) else { continue }
+            scenario.faults.append(plan)
+            places.append(fault.path)
         }
         scenario.promises = PromiseReader.read(section)
+        scenario.settle = section.value("settle", .time) ?? self.settle(scenario)
         section.finish()
-        WholeCheck.check(scenario, section.report, line: section.line(of:))
+        WholeCheck(scenario: scenario, report: section.report, line: section.line(of:)).check(places)
         return scenario
+    }
+
+    /// Long enough to see whether all agree in time.
+    private static func settle(_ scenario: Scenario) -> Duration {
+        var settle = scenario.settle
+        for case .agreement(let limit) in scenario.promises { settle = max(settle, limit) }
+        return settle
     }
 }
 
@@ -73,9 +84,11 @@ extension Rule where Value == Duration {
 extension Rule where Value == ClosedRange<Duration> {
     /// A duration, or two with dots between.
     static let times = Rule("a duration, or a range such as 2s..4s", example: "2s..4s") { text in
-        let parts = text.split(separator: ".", omittingEmptySubsequences: true).compactMap { DurationText.parse(String($0)) }
-        guard text.contains("..") ? parts.count == 2 : parts.count == 1, let first = parts.first, let last = parts.last,
-            first <= last, last <= .seconds(86_400)
+        let words =
+            text.contains("..") ? text.split(separator: "..", maxSplits: 1, omittingEmptySubsequences: false) : [text[...]]
+        let parts = words.compactMap { DurationText.parse(String($0)) }
+        guard parts.count == words.count, let first = parts.first, let last = parts.last, first <= last,
+            last <= .seconds(86_400)
         else { return nil }
         return first...last
     }

@@ -1,63 +1,104 @@
 import Settings
 
 /// Whether the parts of a scenario fit together.
-enum WholeCheck {
-    static func check(_ scenario: Scenario, _ report: Report, line: (String) -> Int) {
-        let stage = scenario.stage
-        for fault in scenario.faults { self.check(fault, scenario, report) }
-        if stage.isSupervised, stage.network != .loopback {
-            report.problem(
-                line("stage"), "stage.supervised", "services run on the loopback only",
-                "write network: loopback, or supervised: false")
+struct WholeCheck {
+    let scenario: Scenario
+    let report: Report
+    /// The line of a key of the file.
+    let line: (String) -> Int
+
+    private var stage: StageLayout { self.scenario.stage }
+
+    /// - Parameter places: where each fault stands in the file, such as `faults[1]`.
+    func check(_ places: [String]) {
+        self.checkStage()
+        for (fault, place) in zip(self.scenario.faults, places) { FaultCheck(fault, place, self.scenario, self.report).check() }
+        self.checkReplacements()
+        self.checkSettle()
+        for promise in self.scenario.promises { self.check(promise) }
+    }
+
+    private func checkStage() {
+        if self.stage.isSupervised, self.stage.network != .loopback {
+            self.problem(
+                "stage", "supervised", "services run on the loopback only", "write network: loopback, or supervised: false")
         }
-        if stage.roundTrip > .zero, stage.network != .namespaces {
-            report.problem(
-                line("stage"), "stage.round_trip", "only links between namespaces can be slow", "write network: namespaces")
+        if self.stage.roundTrip > .zero, self.stage.network != .namespaces {
+            self.problem("stage", "round_trip", "only links between namespaces can be slow", "write network: namespaces")
         }
-        if scenario.promises.allSatisfy({ Promise.always.contains($0) }) {
-            report.problem(
-                line("promises"), "promises", "nothing is promised beyond what holds always", "write promises: {failed_new: 0}")
+        if self.stage.fleet > 0, self.stage.network != .loopback {
+            self.problem("stage", "fleet", "a fleet is possible on the loopback only", "write network: loopback, or fleet: 0")
         }
     }
 
-    private static func check(_ fault: FaultPlan, _ scenario: Scenario, _ report: Report) {
-        let (stage, name) = (scenario.stage, fault.action.name)
-        func problem(_ wrong: String, _ mend: String) { report.problem(fault.line, "faults", wrong, mend) }
-        if fault.action.isOfLinks, stage.network != .namespaces {
-            problem("\(name) is possible between namespaces only", "write stage: {network: namespaces}")
+    private func checkReplacements() {
+        let replaced = Schedule.make(self.scenario, duration: self.scenario.duration, seed: 0).count {
+            if case .replaceVoter = $0.plan.action { true } else { false }
         }
-        switch fault.action {
-        case .hang where !stage.needsFaultsBuild:
-            problem("hang needs programs that can break themselves", "write stage: {faults_build: true}")
-        case .fillDisk where stage.disk == nil:
-            problem("fill_disk needs disks that can be full", "write stage: {disk: 8MiB}")
-        case .replaceVoter where stage.spares == 0:
-            problem("replace_voter needs a server to take the place", "write stage: {spares: 1}")
-        case .dropFleet where stage.fleet == 0: problem("drop_fleet needs a fleet", "write stage: {fleet: 300}")
-        case .clock where stage.isSupervised: problem("clock cannot be set for services", "write stage: {supervised: false}")
+        if self.stage.spares > 0, replaced > self.stage.spares {
+            self.problem(
+                "stage", "spares", "\(replaced) voters are replaced, by \(self.stage.spares) spare servers",
+                "write spares: \(replaced), or replace fewer")
+        }
+    }
+
+    /// What is agreed on after the time to settle is not seen any more.
+    private func checkSettle() {
+        for case .agreement(let limit) in self.scenario.promises where limit > self.scenario.settle {
+            self.report.problem(
+                self.line("settle"), "settle", "it is shorter than agreement, \(DurationText.format(limit))",
+                "write settle: \(DurationText.format(limit))")
+        }
+    }
+
+    // MARK: Promises
+
+    /// Promises of which nothing could ever be said.
+    private func check(_ promise: Promise) {
+        let traffic = self.scenario.traffic
+        switch promise {
+        case .failed(let kind, _): self.needs(self.isAsked(kind), "\(kind.rawValue) requests", promise)
+        case .slowest(let kind, _), .p99(let kind, _):
+            self.needs(self.isAsked(kind), "\(kind.rawValue) requests", promise)
+            self.needsFailed(kind, promise)
+        case .longestSilence, .recovered: self.needs(self.isAsked(.new) || self.isAsked(.get), "short requests", promise)
+        case .latestEvent: self.needs(traffic.watches > 0, "watches", promise)
+        case .broken: self.needs(traffic.watches + traffic.execs + traffic.mapped > 0, "long streams", promise)
+        case .leaderless where self.stage.servers == 1, .noFalseDeath where self.stage.servers == 1:
+            self.problem(
+                "promises", promise.key, "a server that is alone has no leader and no peers", "write stage: {servers: 3}")
+        case .restartedWithin where !self.stage.isSupervised:
+            self.problem(
+                "promises", promise.key, "only what is supervised is started again by anybody else than the rehearsal",
+                "write stage: {supervised: true}")
         default: break
         }
-        for case .named(let one) in [fault.who, fault.other].compactMap({ $0 }) where !self.names(stage).contains(one) {
-            problem("there is no \(one) on this stage", "there are: \(self.names(stage).joined(separator: ", "))")
-        }
-        if let lasts = fault.lasts, lasts.lowerBound > scenario.duration {
-            problem("it lasts longer than the whole run", "give it less time, or the run more (duration)")
-        }
-        if self.needsEnd(fault.action), fault.lasts == nil {
-            problem("\(name) has to end some time", "write for: 2s")
+    }
+
+    private func isAsked(_ kind: Observation.Kind) -> Bool {
+        switch kind {
+        case .new: self.scenario.traffic.new > 0
+        case .get: self.scenario.traffic.get > 0
+        case .list: self.scenario.traffic.lists > 0
+        case .upload: self.scenario.traffic.uploads > 0
+        case .watch, .exec, .kubectl: true
         }
     }
 
-    private static func names(_ stage: StageLayout) -> [String] {
-        (1...stage.servers + stage.spares).map { "controller-\($0)" } + (1...stage.clients).map { "worker-\($0)" }
-            + (1...stage.servers).map { "apiserver-\($0)" }
+    private func needs(_ isThere: Bool, _ what: String, _ promise: Promise) {
+        guard !isThere else { return }
+        self.problem("promises", promise.key, "this traffic has no \(what)", "change traffic, or remove the promise")
     }
 
-    /// Whether it goes on until it is undone.
-    private static func needsEnd(_ action: FaultAction) -> Bool {
-        switch action {
-        case .restart, .upgrade, .move, .reset, .rotateToken, .replaceVoter: false
-        default: true
-        }
+    /// A request that fails is no slow one: without a promise on failures, nobody would count it.
+    private func needsFailed(_ kind: Observation.Kind, _ promise: Promise) {
+        let isCounted = self.scenario.promises.contains { if case .failed(kind, _) = $0 { true } else { false } }
+        guard !isCounted else { return }
+        self.problem(
+            "promises", promise.key, "it says nothing of requests that fail", "write failed_\(kind.rawValue): 0 beside it")
+    }
+
+    private func problem(_ section: String, _ key: String, _ wrong: String, _ mend: String) {
+        self.report.problem(self.line(section), "\(section).\(key)", wrong, mend)
     }
 }

@@ -23,6 +23,7 @@ package enum SummaryText {
     }
 
     private static let mostEffects = 60
+    private static let mostSkipped = 20
 
     package static func text(
         _ summary: RunSummary, scenario: Scenario, verdicts: [Verdict], evidence: Evidence, facts: Facts
@@ -35,7 +36,9 @@ package enum SummaryText {
                 + "\(stage.network == .namespaces ? "each on a host of its own" : "on one host")\(stage.isSupervised ? ", under systemd" : "")",
             "- \(facts.machine); \(facts.version)", "- again: `\(facts.command)`", "", "![time line](timeline.svg)", "",
         ]
-        lines += self.promises(verdicts) + self.requests(summary) + self.streams(summary) + self.effects(summary)
+        lines +=
+            self.promises(verdicts) + self.requests(summary) + self.streams(summary) + self.effects(summary)
+            + self.skipped(evidence)
         lines += [
             "## Files", "",
             "`results.json` holds everything that was seen (times are seconds of CLOCK_MONOTONIC), `*.log` what each process said,",
@@ -75,9 +78,19 @@ package enum SummaryText {
             let times = [row.p50, row.p99, row.slowest, row.controlP99, row.controlSlowest].map(self.time)
             lines.append("| \(row.kind.rawValue) | \(row.done) | \(row.failed) | \(times.joined(separator: " | ")) |")
         }
-        let clean = (summary.cleanSeconds * 100_000).rounded() / 1_000
-        return lines + ["", "In \(clean) % of the seconds no short request failed. Leaders elected: \(summary.leaders).", ""]
+        lines.append("")
+        if let answered = summary.answered, let clean = summary.cleanSeconds, let silence = summary.longestSilence {
+            lines.append(
+                "Of the short requests (`new`, `get`) \(self.percent(answered)) were answered; in \(self.percent(clean)) of the "
+                    + "seconds none failed. The longest time in which a client got no answer: \(readable(silence)).")
+        } else {
+            lines.append("There were no short requests.")
+        }
+        return lines + ["Leaders that took over: \(summary.leaders).", ""]
     }
+
+    /// Rounded down: what is not all is never shown as all.
+    private static func percent(_ share: Double) -> String { "\((share * 100_000).rounded(.down) / 1_000) %" }
 
     private static func streams(_ summary: RunSummary) -> [String] {
         var lines = ["## Long streams", "", "| kind | opened | broken | pieces | latest |", "|---|---:|---:|---:|---:|"]
@@ -91,16 +104,25 @@ package enum SummaryText {
         guard !summary.effects.isEmpty else { return [] }
         var lines = [
             "## Faults, and what was noticed until 5 s after them", "",
-            "| at | fault | lasted | failed | streams broken | slowest |", "|---:|---|---:|---:|---:|---:|",
+            "| at | fault | lasted | failed | streams broken | slowest | as before after |",
+            "|---:|---|---:|---:|---:|---:|---:|",
         ]
         for effect in summary.effects.prefix(self.mostEffects) {
             lines.append(
                 "| \(self.time(effect.at)) | \(effect.action) \(effect.victims.joined(separator: ", ")) | \(self.time(effect.lasted)) | "
-                    + "\(effect.failed) | \(effect.broken) | \(self.time(effect.slowest)) |")
+                    + "\(effect.failed) | \(effect.broken) | \(self.time(effect.slowest)) | \(self.time(effect.normalAfter)) |")
         }
         if summary.effects.count > self.mostEffects {
-            lines.append("| … | \(summary.effects.count - self.mostEffects) more, in results.json | | | | |")
+            lines.append("| … | \(summary.effects.count - self.mostEffects) more, in results.json | | | | | |")
         }
+        return lines + ["", "– in the last column: another fault was at work when it ended.", ""]
+    }
+
+    private static func skipped(_ evidence: Evidence) -> [String] {
+        guard !evidence.skipped.isEmpty else { return [] }
+        var lines = ["## Left out", "", "\(evidence.skipped.count) faults were due and did not come:", ""]
+        lines += evidence.skipped.prefix(self.mostSkipped).map { "- \(PrintableText.clean($0))" }
+        if evidence.skipped.count > self.mostSkipped { lines.append("- … the others are in results.json") }
         return lines + [""]
     }
 

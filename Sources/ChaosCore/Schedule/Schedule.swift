@@ -9,10 +9,13 @@ package struct ScheduledFault: Sendable, Equatable {
     package var lasts: Duration?
     /// Decides what the plan leaves open: which of several it meets.
     package var draw: UInt64
+    /// The plan's place in the scenario, from 0; `each …` has turns of its own in every plan.
+    package var planIndex: Int
 
-    package init(number: Int, plan: FaultPlan, at: Duration, lasts: Duration?, draw: UInt64) {
+    package init(number: Int, plan: FaultPlan, at: Duration, lasts: Duration?, draw: UInt64, planIndex: Int = 0) {
         self.number = number
         self.plan = plan
+        self.planIndex = planIndex
         self.at = at
         self.lasts = lasts
         self.draw = draw
@@ -34,20 +37,22 @@ package enum Schedule {
         for (index, plan) in scenario.faults.enumerated() {
             // Each plan draws from numbers of its own: a further plan in the file leaves the others as they were.
             var rng = SeededGenerator(seed: seed &+ UInt64(index) &* 0xd134_2543_de82_ef95)
-            all += self.times(plan, duration, &rng)
+            all += self.times(plan, index, duration, &rng)
         }
-        all.sort { ($0.at, $0.plan.line) < ($1.at, $1.plan.line) }
+        all.sort { ($0.at, $0.planIndex) < ($1.at, $1.planIndex) }
         for index in all.indices { all[index].number = index }
         return all
     }
 
-    private static func times(_ plan: FaultPlan, _ duration: Duration, _ rng: inout SeededGenerator) -> [ScheduledFault] {
+    private static func times(
+        _ plan: FaultPlan, _ index: Int, _ duration: Duration, _ rng: inout SeededGenerator
+    ) -> [ScheduledFault] {
         var faults: [ScheduledFault] = []
         func add(_ at: Duration) {
             let lasts = plan.lasts.map { self.draw($0, &rng) }
             let draw = rng.next()
             guard at + (lasts ?? .zero) <= duration else { return }
-            faults.append(ScheduledFault(number: 0, plan: plan, at: at, lasts: lasts, draw: draw))
+            faults.append(ScheduledFault(number: 0, plan: plan, at: at, lasts: lasts, draw: draw, planIndex: index))
         }
         switch plan.timing {
         case .at(let time): add(time)

@@ -12,21 +12,22 @@ package struct TargetCast: Sendable, Equatable {
 
     /// The server beside which an apiserver runs, and the other way round: they have the same number.
     func partner(of name: String) -> String? {
-        if let index = self.servers.firstIndex(of: name), index < self.apiservers.count { return self.apiservers[index] }
-        if let index = self.apiservers.firstIndex(of: name), index < self.servers.count { return self.servers[index] }
-        return nil
+        let others = self.servers.contains(name) ? self.apiservers : self.apiservers.contains(name) ? self.servers : []
+        return others.first { Self.number($0) == Self.number(name) }
     }
+
+    private static func number(_ name: String) -> Substring? { name.split(separator: "-").last }
 }
 
-/// Whose turn it is with `each …`, by fault of the file.
+/// Whose turn it is with `each …`, by plan.
 package struct TargetTurns: Sendable {
     private var turns: [Int: Int] = [:]
 
     package init() {}
 
-    mutating func next(_ line: Int, of count: Int) -> Int {
-        let turn = self.turns[line, default: 0]
-        self.turns[line] = turn + 1
+    mutating func next(_ plan: Int, of count: Int) -> Int {
+        let turn = self.turns[plan, default: 0]
+        self.turns[plan] = turn + 1
         return count > 0 ? turn % count : 0
     }
 }
@@ -48,8 +49,9 @@ package enum TargetResolver {
     }
 
     /// - Parameter struck: who suffers something already. Nobody is struck twice at a time, except by what happens to links; and
-    ///   a fault that takes a server away is left out while it would leave no majority of servers untouched, unless it names
-    ///   all servers itself: a rehearsal of single failures should not become one of the loss of a quorum by chance.
+    ///   a fault that takes a server or its apiserver away is left out while it would leave no majority of servers untouched,
+    ///   the apiservers beside them included, unless it names all of them itself: a rehearsal of single failures should not
+    ///   become one of the loss of a quorum by chance. A ring needs every server untouched: it spares none a link to lose.
     package static func resolve(
         _ fault: ScheduledFault, cast: TargetCast, view: ClusterView?, struck: [String], turns: inout TargetTurns
     ) -> Met {
@@ -66,14 +68,23 @@ package enum TargetResolver {
             if let one = victims.first(where: { struck.contains($0) }) {
                 return Met(victims: [], reason: "\(one) suffers something already")
             }
-            let down = Set(struck.filter(cast.servers.contains))
-            let more = Set(victims.filter(cast.servers.contains))
-            let left = cast.servers.count - down.union(more).count
-            if !more.isEmpty, cast.servers.count > 2, fault.plan.who != .allServers, left * 2 <= cast.servers.count {
+            if self.leavesNoMajority(victims, fault.plan.who, cast, struck) {
                 return Met(victims: [], reason: "it would leave no majority of servers")
             }
+        } else if case .ring = fault.plan.action, let one = cast.servers.first(where: { struck.contains($0) }) {
+            return Met(victims: [], reason: "\(one) suffers something already")
         }
         return Met(victims: victims, others: others ?? [])
+    }
+
+    private static func leavesNoMajority(_ victims: [String], _ who: Target, _ cast: TargetCast, _ struck: [String]) -> Bool {
+        func touched(_ names: [String]) -> Set<String> {
+            Set(names.compactMap { cast.servers.contains($0) ? $0 : cast.partner(of: $0) })
+        }
+        let more = touched(victims)
+        guard !more.isEmpty, cast.servers.count > 2, who != .allServers, who != .allApiservers else { return false }
+        let left = cast.servers.count - touched(struck).union(more).count
+        return left * 2 <= cast.servers.count
     }
 
     private static func names(
@@ -87,7 +98,7 @@ package enum TargetResolver {
             return choice.isEmpty ? [] : [choice[Int(fault.draw % UInt64(choice.count))]]
         }
         func inTurn(_ names: [String], _ turns: inout TargetTurns) -> [String] {
-            names.isEmpty ? [] : [names[turns.next(fault.plan.line, of: names.count)]]
+            names.isEmpty ? [] : [names[turns.next(fault.planIndex, of: names.count)]]
         }
         let active = view?.clients.first?.active.flatMap { cast.servers.contains($0) ? $0 : nil }
         switch target {
