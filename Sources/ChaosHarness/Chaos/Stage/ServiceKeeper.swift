@@ -140,7 +140,8 @@ final class ServiceKeeper: Keeper {
 
     /// The journal ends with its systemd: what a service has said is kept beside the other logs.
     func saveLog(of name: String) {
-        let said = try? Shell.run(["journalctl", "--no-pager", "--output", "cat", "--unit", Self.unitName(name)])
+        // Its own words alone, without those of systemd about it.
+        let said = try? Shell.run(["journalctl", "--no-pager", "--output", "cat", "_SYSTEMD_UNIT=\(Self.unitName(name))"])
         try? Data((said ?? "").utf8).write(to: URL(filePath: self.log(name)))
     }
 
