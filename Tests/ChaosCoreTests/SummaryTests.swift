@@ -74,7 +74,7 @@ import Testing
             "- again: `gotunnel-chaos run made --seed 7`", "| `broken: 0` | **broken** | 1 of 10 broke (at most 0) |",
             "| `failed_new: 2 per fault` | held | 1 of 801 failed (at most 2) |",
             "- 0:11.0 worker-1 watch, HTTP/2: connection | reset", "| watch | 10 | 1 | 400 | 10 ms |",
-            "| 10.0 s | kill controller-1 | 1.99 s | 1 | 1 | 800 ms | 1.0 s |",
+            "| 10.0 s | kill controller-1 | 2.0 s | 1 | 1 | 800 ms | 1.0 s |",
             "- stop: controller-1 suffers something already",
         ] { #expect(text.contains(line + "\n"), "\(line)\n\(text)") }
         #expect(

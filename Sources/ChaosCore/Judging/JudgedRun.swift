@@ -7,6 +7,8 @@ struct JudgedRun {
     private let controls: [Observation.Kind: [Observation]]
     /// Those that people wait for, in the order of time.
     let shortRequests: [Observation]
+    /// The slowest of those past the tunnel, in seconds; 0 without a control, which makes promises harder to keep.
+    let controlSlowestShort: Double
 
     init(_ scenario: Scenario, _ evidence: Evidence) {
         self.scenario = scenario
@@ -18,11 +20,27 @@ struct JudgedRun {
         let requests = grouped(evidence.observations)
         self.requests = requests
         self.shortRequests = ((requests[.new] ?? []) + (requests[.get] ?? [])).sorted { $0.t < $1.t }
-        self.controls = grouped(evidence.control)
+        let controls = grouped(evidence.control)
+        self.controls = controls
+        self.controlSlowestShort = ((controls[.new] ?? []) + (controls[.get] ?? [])).compactMap(\.took).max() ?? 0
     }
 
     func requests(_ kind: Observation.Kind) -> [Observation] { self.requests[kind] ?? [] }
     func controls(_ kind: Observation.Kind) -> [Observation] { self.controls[kind] ?? [] }
+
+    /// The short requests that were due in a span of time; found by halving, as a long run has many of both.
+    func shortRequests(from begin: Double, to end: Double) -> ArraySlice<Observation> {
+        func first(_ t: Double) -> Int {
+            var (low, high) = (0, self.shortRequests.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if self.shortRequests[middle].t < t { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        let (one, next) = (first(begin), first(end))
+        return self.shortRequests[one..<max(one, next)]
+    }
 
     /// The streams that ended before the traffic was told to: what ends then is meant to.
     var brokenStreams: [Observation] {
@@ -39,9 +57,6 @@ struct JudgedRun {
     func controlQuantile(_ share: Double, _ kind: Observation.Kind) -> Double? {
         Quantiles(self.controls(kind).compactMap(\.took)).value(share)
     }
-
-    /// The slowest of what people wait for, past the tunnel; 0 without a control, which makes promises harder to keep.
-    var controlSlowestShort: Double { max(self.controlSlowest(.new) ?? 0, self.controlSlowest(.get) ?? 0) }
 
     /// What is added to a promised time: the control's, but not what only a busy machine takes.
     func allowance(_ control: Double) -> Double { min(control, Judge.busy) }

@@ -32,14 +32,13 @@ enum TrafficJudge {
 
     /// After each fault's end, and until the next begins: the last request that failed or was slow.
     static func recovered(_ promise: Promise, _ limit: Duration, _ run: JudgedRun) -> Verdict {
-        let all = run.shortRequests
-        guard !all.isEmpty else { return .void(promise, "no short request was made") }
+        guard !run.shortRequests.isEmpty else { return .void(promise, "no short request was made") }
         let control = run.controlSlowestShort
         let judged = run.evidence.faults.filter { !run.overlaps($0) }
         guard !judged.isEmpty else { return .void(promise, "no fault ended while no other was at work") }
         var (longest, details) = (0.0, [String]())
         for fault in judged {
-            guard let bad = run.lastBad(after: fault, all, control: control) else { continue }
+            guard let bad = run.lastBad(after: fault, control: control) else { continue }
             let took = bad.t - fault.over
             longest = max(longest, took)
             if took > limit.inSeconds {
@@ -80,9 +79,9 @@ extension JudgedRun {
     }
 
     /// The last request that failed or was slow, of those after a fault's end that no later fault can have met.
-    func lastBad(after fault: FaultRecord, _ all: [Observation], control: Double) -> Observation? {
+    func lastBad(after fault: FaultRecord, control: Double) -> Observation? {
         let next = self.evidence.faults.map(\.began).filter { $0 > fault.over }.min() ?? self.evidence.ended
-        return all.last {
+        return self.shortRequests(from: fault.over, to: next).last {
             $0.t > fault.over && $0.t + ($0.took ?? 0) < next
                 && ($0.what == .failed || ($0.took ?? 0) > TrafficJudge.slow + self.allowance(control))
         }

@@ -89,11 +89,11 @@ package struct RunSummary: Codable, Sendable, Equatable {
 
     private static func effect(_ fault: FaultRecord, _ broken: [Observation], _ run: JudgedRun) -> Effect {
         let span = fault.began...max(fault.began, fault.over + Self.aftermath)
-        let met = run.shortRequests.filter { span.contains($0.t) }
-        let bad = run.lastBad(after: fault, run.shortRequests, control: run.controlSlowestShort)
+        let met = run.shortRequests(from: span.lowerBound, to: span.upperBound)
+        let bad = run.lastBad(after: fault, control: run.controlSlowestShort)
         return Effect(
             at: fault.began - run.evidence.began, action: fault.action, victims: fault.victims,
-            lasted: fault.ended.map { $0 - fault.there }, failed: met.count { $0.what == .failed },
+            lasted: fault.ended.map { $0 - fault.began }, failed: met.count { $0.what == .failed },
             broken: broken.count { span.contains($0.t) }, slowest: met.compactMap(\.took).max(),
             normalAfter: run.overlaps(fault) ? nil : bad.map { $0.t - fault.over } ?? 0)
     }

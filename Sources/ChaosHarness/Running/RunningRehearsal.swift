@@ -15,6 +15,9 @@ package struct RunningRehearsal: Sendable {
     /// How long a cluster that was struck may take until it may be struck again.
     private static let patience = Duration.seconds(60)
 
+    /// A cluster that takes its time to become well makes faults late; by so much the whole may be longer.
+    private static let lateness = Duration.seconds(10)
+
     package init(
         _ cluster: RunningCluster, _ scenario: Scenario, duration: Duration?, seed: UInt64,
         caller: any CommandCaller = ProgramCaller()
@@ -152,7 +155,7 @@ package struct RunningRehearsal: Sendable {
                     records.append(Self.record(of: scheduled, problem: reason))
                     return records
                 }
-                guard ContinuousClock.now - began <= self.duration else {
+                guard ContinuousClock.now - began <= self.duration + Self.lateness else {
                     say("the time is over; \(self.schedule.count - scheduled.number) faults are left out")
                     return records
                 }

@@ -6,8 +6,12 @@ extension Membership {
     /// Takes in what a peer says of a member.
     mutating func hear(_ update: MemberUpdate, from peer: ServerName, _ now: Moment) {
         guard update.name != self.me.name else { return self.hearOfSelf(update, now) }
-        let heard = MemberRecord(update, configuration: self.configuration, now: now)
+        var heard = MemberRecord(update, configuration: self.configuration, now: now)
         guard var record = self.records[update.name] else { return self.meet(heard, now) }
+        if self.knowsBetter(than: heard, record, now) {
+            // Whoever comes back from where it could reach nobody holds everybody dead. The member is asked, and contradicts.
+            (heard.state, heard.until, heard.suspecters) = (.suspect, nil, [peer])
+        }
         let before = record
         guard record.merge(heard) else {
             self.records[update.name] = record
@@ -20,6 +24,14 @@ extension Membership {
         }
         self.replace(before, with: record, now)
         self.spread(update.name)
+    }
+
+    /// Whether a member that another holds dead has just been heard here itself, in this very life of it.
+    private func knowsBetter(than heard: MemberRecord, _ record: MemberRecord, _ now: Moment) -> Bool {
+        guard heard.state == .dead, record.state == .alive, self.links.contains(record.name),
+            heard.incarnation == record.incarnation, heard.instance == record.instance, let last = record.heardAt
+        else { return false }
+        return now - last <= self.configuration.probeInterval * 2
     }
 
     /// A member that was not known.

@@ -9,6 +9,7 @@ extension GoldenScript {
     /// B and C stand at once and each has its own vote, while A is down: nobody leads term 2.
     static let splitVote = GoldenScript(
         "a split vote ends in the next term",
+        catches: [.leadAlone: "B is leader in term 2"],
         """
         > cluster ABC
         > elect A

@@ -101,6 +101,7 @@ struct MembershipScriptTests {
         #expect(script.state("b") == .suspect)
         script.hear(memberNews("b", counter: 1), from: "c")
         #expect(script.state("b") == .alive)
+        script.unlink("b", .announced)
         script.hear(memberNews("b", .dead(forgetIn: 1_000), counter: 1), from: "c")
         script.hear(memberNews("b", counter: 1), from: "c")
         #expect(script.state("b") == .dead)
@@ -131,9 +132,38 @@ struct MembershipScriptTests {
         #expect(script.take().told("b", of: "b")?.status == .suspect(by: ["c"]))
     }
 
+    @Test("Who was cut off holds all others dead: a member that is heard here is asked, and does not die of it")
+    func deathsOfTheReturning() {
+        var script = MembershipScript("a", with: ["b", "c"])
+        script.hear(memberNews("b", .dead(forgetIn: 60_000)), from: "c")
+        let actions = script.take()
+        #expect(script.state("b") == .suspect && actions.changes.map(\.state) == [.suspect])
+        #expect(actions.pings(to: "b").count == 1 && actions.told("b", of: "b")?.status == .suspect(by: ["c"]))
+        script.hear(memberNews("b", counter: 1), from: "b")
+        #expect(script.state("b") == .alive)
+        // Nor of the same said again.
+        script.hear(memberNews("b", .dead(forgetIn: 60_000)), from: "c")
+        #expect(script.state("b") == .alive)
+    }
+
+    @Test("The word of another counts of who is not linked, was not heard for two rounds, or is in doubt here")
+    func deathsThatAreBelieved() {
+        for how in 0..<3 {
+            var script = MembershipScript("a", with: ["b", "c"])
+            switch how {
+            case 0: script.unlink("b", .announced)
+            case 1: script.sleep(to: 1_001)
+            default: script.hear(memberNews("b", .suspect(by: ["c"])), from: "c")
+            }
+            script.hear(memberNews("b", .dead(forgetIn: 60_000)), from: "c")
+            #expect(script.state("b") == .dead, "\(how)")
+        }
+    }
+
     @Test("A dead member that speaks is told that it is dead")
     func deadSpeaks() {
         var script = MembershipScript("a", with: ["b", "c"])
+        script.unlink("b", .announced)
         script.hear(memberNews("b", .dead(forgetIn: 5_000)), from: "c")
         _ = script.take()
         script.hear(.gossip(updates: []), from: "b")
@@ -144,7 +174,9 @@ struct MembershipScriptTests {
     @Test("A dead member with a link is probed, and hears so of its death")
     func deadIsProbed() {
         var script = MembershipScript("a", with: ["b", "c"])
+        script.unlink("b", .announced)
         script.hear(memberNews("b", .dead(forgetIn: 60_000)), from: "c")
+        script.link("b")
         _ = script.take()
         script.run(to: 510)
         let actions = script.take()
