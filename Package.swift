@@ -114,13 +114,15 @@ let package = Package(
         .target(
             name: "ApiserverTraffic",
             dependencies: [
-                "ChaosCore", "Identity", nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"),
+                "ChaosCore", "Identity", nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"),
+                product("NIOTLS", "swift-nio"),
                 product("NIOHTTP2", "swift-nio-http2"),
             ], swiftSettings: strict),
         .target(
             name: "ChaosHarness",
             dependencies: [
-                "Admin", "ApiserverTraffic", "CSpawn", "ChaosCore", "ClusterCore", "Daemon", "Identity", "Settings", "Timing", "TunnelClient", "TunnelServer",
+                "Admin", "ApiserverTraffic", "CSpawn", "ChaosCore", "ClusterCore", "Daemon", "Identity", "Settings", "Timing",
+                "TunnelClient", "TunnelServer",
                 "TunnelWire",
                 nioCore, nioPosix, nioSSL, product("NIOHTTP1", "swift-nio"), product("NIOTLS", "swift-nio"), logging,
             ], swiftSettings: strict),
@@ -150,6 +152,9 @@ let package = Package(
                 "Identity", product("Crypto", "swift-crypto"), product("X509", "swift-certificates"),
                 product("SwiftASN1", "swift-asn1"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "ApiserverTrafficTests", dependencies: ["ApiserverTraffic", "ChaosCore", nioCore, nioPosix],
+            swiftSettings: strict),
         .testTarget(name: "ChaosCoreTests", dependencies: ["ChaosCore", "Settings"], swiftSettings: strict),
         .testTarget(
             name: "ChaosHarnessTests",

@@ -45,8 +45,8 @@ struct UploadCheck {
         if case .harm(let harm, let count, let why)? = self.reader.lost {
             self.add(FoundHarm(harm: harm, count: count, why: why))
         }
-        if let announced, announced + 1 > self.reader.next {
-            let missing = Int(clamping: announced + 1 - self.reader.next)
+        if let announced, announced >= self.reader.next {
+            let missing = Int(clamping: (announced - self.reader.next).addingReportingOverflow(1).partialValue)
             self.add(FoundHarm(harm: .lost, count: missing, why: "the last \(missing) blocks of \(announced) are missing"))
         } else if announced == nil, !self.reader.isBroken {
             self.add(FoundHarm(harm: .lost, count: 1, why: "it ended in order, but without its last block"))

@@ -34,8 +34,10 @@ final class Exchange {
         self.whenOver = whenOver
         let bound = NIOLoopBound(self, eventLoop: loop)
         self.deadline = loop.scheduleTask(deadline: due + patience) {
-            bound.value.abandon?()
-            bound.value.end("no answer within \(Int(patience.inSeconds)) s")
+            // Its end is told before the connection's: that is only what follows from it.
+            let abandon = bound.value.abandon
+            bound.value.end("no answer within \(patience.inSeconds) s")
+            abandon?()
         }
     }
 

@@ -74,7 +74,7 @@ package struct BlockReader {
         switch self.sequence.meet(block.number) {
         case .fine, .ahead: findings.append(.block(number: block.number, length: block.length, isNew: true))
         case .late:
-            findings.append(.harm(.reordered, count: 1, why: "number \(block.number) came after \(self.sequence.next - 1)"))
+            findings.append(.harm(.reordered, count: 1, why: "number \(block.number) came after later ones"))
             findings.append(.block(number: block.number, length: block.length, isNew: true))
         case .repeated:
             findings.append(.harm(.repeated, count: 1, why: "number \(block.number) came again"))

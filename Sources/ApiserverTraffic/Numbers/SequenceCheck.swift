@@ -28,11 +28,17 @@ package struct SequenceCheck: Sendable {
         let gap = number - self.next
         let room = UInt64(Self.mostMissing - self.missing.count)
         for absent in self.next..<(self.next + min(gap, room)) { self.missing.insert(absent) }
-        if gap > room { self.forgotten += Int(clamping: gap - room) }
-        self.next = number &+ 1
+        if gap > room { self.forgotten = Self.sum(self.forgotten, Int(clamping: gap - room)) }
+        self.next = number == .max ? .max : number + 1
         return .ahead(Int(clamping: gap))
     }
 
     /// How many never came, of those before `next`.
-    package var lost: Int { self.missing.count + self.forgotten }
+    package var lost: Int { Self.sum(self.missing.count, self.forgotten) }
+
+    /// The numbers come from outside: anything may be in them.
+    private static func sum(_ one: Int, _ other: Int) -> Int {
+        let (sum, isTooMuch) = one.addingReportingOverflow(other)
+        return isTooMuch ? .max : sum
+    }
 }
