@@ -117,7 +117,7 @@ struct RunCommand: AsyncParsableCommand {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             throw ExitCode(78)
         } catch let error as Problem {
-            throw ValidationError(error.rendered)
+            throw Refusal.of(error.rendered)
         }
         let rehearsal = RunningRehearsal(cluster, plan, duration: try self.length() ?? plan.duration, seed: seed)
         let objections = rehearsal.objections
@@ -151,14 +151,14 @@ struct RunCommand: AsyncParsableCommand {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             throw ExitCode(78)
         } catch let error as Problem {
-            throw ValidationError(error.rendered)
+            throw Refusal.of(error.rendered)
         }
     }
 
     private func length() throws -> Duration? {
         guard let duration else { return nil }
         guard let length = DurationText.parse(duration), length > .zero else {
-            throw ValidationError("--duration \(duration): give a time such as 90s or 2m")
+            throw Refusal.of("--duration \(duration): give a time such as 90s or 2m")
         }
         return length
     }
@@ -209,7 +209,7 @@ struct ListCommand: ParsableCommand {
         do {
             names = try ScenarioReader.names(in: self.scenarios)
         } catch let error as Problem {
-            throw ValidationError(error.rendered)
+            throw Refusal.of(error.rendered)
         }
         let width = names.map(\.count).max() ?? 0
         for name in names {

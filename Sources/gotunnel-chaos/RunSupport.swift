@@ -2,6 +2,15 @@ import ArgumentParser
 import Foundation
 import Synchronization
 
+/// An order that cannot be carried out.
+enum Refusal {
+    /// Says why in one line, and gives the exit code for wrong usage.
+    static func of(_ line: String) -> ExitCode {
+        FileHandle.standardError.write(Data("gotunnel-chaos: \(line)\n".utf8))
+        return ExitCode(64)
+    }
+}
+
 /// Where things are.
 enum Paths {
     static func absolute(_ path: String) -> String {
@@ -17,7 +26,7 @@ enum Paths {
     static func checkPrograms(_ folder: String) throws {
         for program in ["gotunnel-server", "gotunnel-client", "gotunnelctl"] {
             guard FileManager.default.isExecutableFile(atPath: "\(folder)/\(program)") else {
-                throw ValidationError("\(folder)/\(program) is missing: run make build, or name the folder with --programs")
+                throw Refusal.of("\(folder)/\(program) is missing: run make build, or name the folder with --programs")
             }
         }
     }

@@ -71,7 +71,9 @@ package final class ChaosStage: Sendable {
     }
 
     private init(_ layout: StageLayout, _ setting: Setting, _ lab: NamespaceLab?, _ leftovers: Leftovers) throws {
-        try Self.clean(setting.folder)
+        do { try Self.clean(setting.folder) } catch {
+            throw StageError("\(setting.folder) cannot be written; choose another --report")
+        }
         self.layout = layout
         self.setting = setting
         self.lab = lab
