@@ -49,6 +49,8 @@ extension Integration {
                 #expect(try await pair.server.exit(within: .seconds(15)) == .exit(0))
                 let line = "drain deadline reached; the streams left are reset event=drain-cut-short streams=1"
                 #expect(try pair.server.log.contains(line))
+                // The session ends after that, and tells a control plane that must still be there to be told.
+                #expect(try !pair.server.log.contains("EventLoop"), "a part was told something after its end")
             }
             await echo.stop()
         }
