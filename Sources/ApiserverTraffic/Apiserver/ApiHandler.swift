@@ -2,6 +2,13 @@ import ChaosCore
 import NIOCore
 import NIOHTTP1
 
+/// What an apiserver needs to know to answer.
+struct ApiFacts: Sendable {
+    let name: String
+    let clock: EventClock
+    let recorder: Recorder
+}
+
 /// Answers one connection's or stream's requests.
 final class ApiHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -11,7 +18,7 @@ final class ApiHandler: ChannelInboundHandler, RemovableChannelHandler {
     static let listBlock = 16 << 10
     private static let mostBlocks: UInt64 = 8_192
 
-    private let facts: StandInApiserver.Facts
+    private let facts: ApiFacts
     private let requests: SeenRequests
     private let http: String
     private var request: ApiPath?
@@ -21,7 +28,7 @@ final class ApiHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var watch: Scheduled<Void>?
     private var nextEvent: UInt64 = 0
 
-    init(_ facts: StandInApiserver.Facts, _ requests: SeenRequests, http: String) {
+    init(_ facts: ApiFacts, _ requests: SeenRequests, http: String) {
         self.facts = facts
         self.requests = requests
         self.http = http

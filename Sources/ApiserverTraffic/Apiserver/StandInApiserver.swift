@@ -21,19 +21,12 @@ package final class StandInApiserver: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channels: OpenChannels
 
-    /// What it needs to know to answer.
-    struct Facts: Sendable {
-        let name: String
-        let clock: EventClock
-        let recorder: Recorder
-    }
-
     /// - Parameter interval: between two events.
     package static func start(
         name: String, listen: SocketAddress, interval: TimeAmount, recorder: Recorder
     ) async throws -> StandInApiserver {
         let tls = try Self.tls(name: name)
-        let facts = Facts(name: name, clock: EventClock(interval: interval), recorder: recorder)
+        let facts = ApiFacts(name: name, clock: EventClock(interval: interval), recorder: recorder)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let requests = try await loop.submit {
@@ -86,7 +79,7 @@ package final class StandInApiserver: Sendable {
     }
 
     private static func negotiation(
-        _ facts: Facts, _ requests: NIOLoopBound<SeenRequests>
+        _ facts: ApiFacts, _ requests: NIOLoopBound<SeenRequests>
     ) -> ApplicationProtocolNegotiationHandler {
         ApplicationProtocolNegotiationHandler { result, channel in
             channel.eventLoop.makeCompletedFuture {
@@ -100,7 +93,7 @@ package final class StandInApiserver: Sendable {
     }
 
     private static func serveHTTP2(
-        _ channel: any Channel, _ facts: Facts, _ requests: NIOLoopBound<SeenRequests>
+        _ channel: any Channel, _ facts: ApiFacts, _ requests: NIOLoopBound<SeenRequests>
     ) throws {
         _ = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: .init(), streamConfiguration: .init()
@@ -114,7 +107,7 @@ package final class StandInApiserver: Sendable {
     }
 
     private static func serveHTTP1(
-        _ channel: any Channel, _ facts: Facts, _ requests: NIOLoopBound<SeenRequests>
+        _ channel: any Channel, _ facts: ApiFacts, _ requests: NIOLoopBound<SeenRequests>
     ) throws {
         let handler = ApiHandler(facts, requests.value, http: "1.1")
         let upgrader = ExecUpgrader {

@@ -2,9 +2,6 @@ import Settings
 
 /// Says of every promise of a scenario whether it held. Pure.
 package enum Judge {
-    /// A control that took longer says that the machine was too busy to judge times by, in seconds.
-    package static let busy = 0.1
-
     package static func judge(_ scenario: Scenario, _ evidence: Evidence) -> [Verdict] {
         let run = JudgedRun(scenario, evidence)
         return scenario.promises.map { self.verdict($0, run) } + StandingJudge.verdicts(run)
@@ -52,7 +49,7 @@ extension Verdict {
     static func timed(
         _ promise: Promise, holds: Bool, control: Double, _ measured: String, _ details: [String] = []
     ) -> Verdict {
-        if !holds, control > Judge.busy { return .void(promise, "the machine was too busy: \(measured)") }
+        if !holds, control > JudgedRun.busy { return .void(promise, "the machine was too busy: \(measured)") }
         return .of(promise, holds: holds, measured, details)
     }
 }

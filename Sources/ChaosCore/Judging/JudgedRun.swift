@@ -1,5 +1,8 @@
 /// A run with what all judges ask of it.
 struct JudgedRun {
+    /// A control that took longer says that the machine was too busy to judge times by, in seconds.
+    static let busy = 0.1
+
     let scenario: Scenario
     let evidence: Evidence
     /// By kind, in the order of time; those that were due in the time that is judged.
@@ -59,7 +62,7 @@ struct JudgedRun {
     }
 
     /// What is added to a promised time: the control's, but not what only a busy machine takes.
-    func allowance(_ control: Double) -> Double { min(control, Judge.busy) }
+    func allowance(_ control: Double) -> Double { min(control, Self.busy) }
 
     var clients: [String] { Set(self.shortRequests.map(\.who)).sorted() }
 
